@@ -1,0 +1,2 @@
+-- The same GET over and over; wrk prepares the bytes once.
+dofile("report.lua")

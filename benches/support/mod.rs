@@ -1,0 +1,129 @@
+//! A host with one kind of worker, for the benches: no HTTP, no files.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holm_apis::Outside;
+use holm_apis::fetch::outbound::Exchange;
+use holm_apis::fetch::outbound::FetchError;
+use holm_apis::fetch::outbound::Outbound;
+use holm_apis::fetch::outbound::OutboundRequest;
+use holm_host::Host;
+use holm_host::HostOptions;
+use holm_host::Isolation;
+use holm_host::Worker;
+use holm_host::WorkerSpec;
+use holm_isolate::Body;
+use holm_isolate::FetchRequest;
+use holm_isolate::InvocationRecord;
+use holm_isolate::IsolateOptions;
+use holm_isolate::Limits;
+use holm_isolate::LogRecord;
+use holm_isolate::Observer;
+use holm_isolate::Source;
+use holm_isolate::SourceKind;
+use holm_isolate::Watchdog;
+use holm_isolate::WorkerCode;
+use holm_isolate::WorkerParts;
+use holm_snapshot::SnapshotEngine;
+use tokio::runtime::Runtime;
+
+/// The smallest useful worker.
+pub const HELLO: &str = r#"export default { fetch(request, env, ctx) { return new Response("Hello World"); } };"#;
+
+/// The engine and a front runtime.
+pub struct Bench {
+    pub runtime: Runtime,
+    options: IsolateOptions,
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn log(&self, record: &LogRecord<'_>) {
+        eprintln!("{}", record.text);
+    }
+    fn ended(&self, record: &InvocationRecord<'_>) {
+        if let Some(error) = record.error {
+            eprintln!("{error}");
+        }
+    }
+}
+
+struct NoWorld;
+
+impl Outbound for NoWorld {
+    fn fetch(&self, _request: OutboundRequest) -> Exchange {
+        Box::pin(async { Err(FetchError::DestinationNotAllowed) })
+    }
+}
+
+impl Bench {
+    /// On the main thread, once.
+    pub fn new() -> Self {
+        let engine = Arc::new(SnapshotEngine::new(128 << 20));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let options = IsolateOptions { engine, watchdog: Watchdog::start().unwrap(), front: runtime.handle().clone() };
+        Self { runtime, options }
+    }
+
+    #[allow(dead_code, reason = "not every bench starts isolates by hand")]
+    pub fn isolate_options(&self) -> IsolateOptions {
+        self.options.clone()
+    }
+
+    pub fn host(&self, spares: usize) -> Host {
+        let isolation =
+            Isolation { isolates: 1_000_000, heap_bytes: u64::MAX, idle: Duration::from_secs(3600), spares };
+        let _entered = self.runtime.enter();
+        Host::new(HostOptions { isolate: self.options.clone(), isolation })
+    }
+}
+
+/// The code of a worker with one module.
+pub fn code(source: &str) -> WorkerCode {
+    let module = Source { kind: SourceKind::EsModule, bytes: Arc::from(source.as_bytes()), source_map: None };
+    WorkerCode::from(WorkerParts {
+        name: "bench".to_owned(),
+        main: "index.js".to_owned(),
+        modules: HashMap::from([("index.js".to_owned(), module)]),
+        compatibility_date: "2026-08-01".to_owned(),
+        compatibility_flags: BTreeMap::new(),
+        env: "{}".to_owned(),
+        limits: Limits::default(),
+        observer: Arc::new(Silent),
+        outside: Arc::new(Outside { outbound: Arc::new(NoWorld) }),
+    })
+}
+
+#[allow(dead_code, reason = "not every bench deploys")]
+pub fn worker(source: &str) -> Arc<Worker> {
+    Worker::new(WorkerSpec { code: code(source), concurrency: 1024, queue: 1024 })
+}
+
+pub fn get(url: &str) -> FetchRequest {
+    FetchRequest {
+        method: http::Method::GET,
+        url: url.to_owned(),
+        headers: http::HeaderMap::new(),
+        body: Body::Empty,
+        cf: None,
+    }
+}
+
+/// Resident memory of this process in bytes.
+#[allow(dead_code, reason = "not every bench looks at memory")]
+pub fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
+}
+
+/// The value below which `share` of the sorted `samples` lie.
+#[allow(dead_code, reason = "not every bench has samples")]
+pub fn percentile(samples: &mut [Duration], share: f64) -> Duration {
+    samples.sort_unstable();
+    let index = ((samples.len() as f64 - 1.0) * share).round() as usize;
+    samples[index]
+}

@@ -1,0 +1,89 @@
+// `ctx`: the ExecutionContext of one invocation.
+
+import { core, primordials } from "ext:core/mod.js";
+import { finishInterface } from "ext:holm/engine.js";
+
+const { Error, ObjectFreeze, PromisePrototypeThen, PromiseResolve, TypeError } = primordials;
+const { op_fail, op_wait_until_begin, op_wait_until_end } = core.ops;
+
+const EXCEPTION = 0;
+const WAIT_UNTIL_FAILED = 3;
+
+const kNew = { __proto__: null };
+
+export class ExecutionContext {
+  #owner;
+  #props = undefined;
+  #exports = undefined;
+
+  constructor(key = undefined, owner = 0) {
+    if (key !== kNew) throw new TypeError("Illegal constructor");
+    this.#owner = owner;
+  }
+
+  /** Keeps the invocation alive until the promise settles, within the platform's limit. */
+  waitUntil(promise) {
+    const owner = this.#owner;
+    if (arguments.length < 1) {
+      throw new TypeError("Failed to execute 'waitUntil' on 'ExecutionContext': 1 argument required, but only 0 present.");
+    }
+    const settled = PromiseResolve(promise);
+    op_wait_until_begin(owner);
+    PromisePrototypeThen(
+      settled,
+      () => op_wait_until_end(owner),
+      (error) => {
+        op_fail(owner, WAIT_UNTIL_FAILED, error);
+        op_wait_until_end(owner);
+      },
+    );
+  }
+
+  /** Accepted for compatibility: Holm has no origin server behind the worker to fall back to. */
+  passThroughOnException() {
+    void this.#owner;
+  }
+
+  abort(reason = undefined) {
+    op_fail(this.#owner, EXCEPTION, reason === undefined ? new Error("The invocation was aborted by ctx.abort().") : reason);
+  }
+
+  get props() {
+    return this.#props ??= {};
+  }
+
+  get exports() {
+    return this.#exports ??= ObjectFreeze({});
+  }
+}
+
+finishInterface(ExecutionContext);
+
+export const newContext = (owner) => new ExecutionContext(kNew, owner);
+
+export class ScheduledController {
+  #cron;
+  #scheduledTime;
+
+  constructor(key = undefined, cron = "", scheduledTime = 0) {
+    if (key !== kNew) throw new TypeError("Illegal constructor");
+    this.#cron = cron;
+    this.#scheduledTime = scheduledTime;
+  }
+
+  get cron() {
+    return this.#cron;
+  }
+
+  get scheduledTime() {
+    return this.#scheduledTime;
+  }
+
+  noRetry() {
+    void this.#cron;
+  }
+}
+
+finishInterface(ScheduledController, ["cron", "scheduledTime"]);
+
+export const newScheduledController = (cron, scheduledTime) => new ScheduledController(kNew, cron, scheduledTime);

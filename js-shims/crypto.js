@@ -1,0 +1,170 @@
+// `crypto` over deno_crypto.
+//
+// The engine's own event loop settles deno_crypto's promises, so every asynchronous method is re-homed to its caller's
+// invocation. Importing is synchronous inside and works in the global scope. deno_crypto's classes carry static methods
+// that read any key (`CryptoKey.exportNodeMaterial`); user code sees facades with the same prototypes instead.
+// `internals.kKeyObject` stays undefined: with it, deno_crypto would put the raw material of every key, extractable or
+// not, into symbol properties of the key. The price is that keys cannot be cloned.
+
+import { core, primordials } from "ext:core/mod.js";
+import { isBufferSource, viewOf } from "ext:holm/bytes.js";
+import { load } from "ext:holm/engine.js";
+import { rehome, requireOwner } from "ext:holm/owner.js";
+
+const {
+  FunctionPrototypeCall,
+  ObjectDefineProperty,
+  PromiseReject,
+  PromiseResolve,
+  ReflectApply,
+  ReflectOwnKeys,
+  TypedArrayPrototypeGetByteLength,
+  TypeError,
+} = primordials;
+
+const define = (target, name, value, enumerable) =>
+  ObjectDefineProperty(target, name, { __proto__: null, value, writable: true, enumerable, configurable: true });
+
+// Required arguments by method (Web Crypto §14), the second number: settles at once.
+const ASYNCHRONOUS = {
+  __proto__: null,
+  digest: 2,
+  encrypt: 3,
+  decrypt: 3,
+  sign: 3,
+  verify: 4,
+  deriveBits: 2,
+  deriveKey: 5,
+  exportKey: 2,
+  generateKey: 3,
+  wrapKey: 4,
+};
+const SYNCHRONOUS = { __proto__: null, importKey: 5, unwrapKey: 7, getPublicKey: 2 };
+
+/** The engine's own methods, before deno_crypto's script wraps them in async functions. */
+function engineMethods(prototype) {
+  const methods = { __proto__: null };
+  const names = ReflectOwnKeys(ASYNCHRONOUS);
+  for (let i = 0; i < names.length; i++) methods[names[i]] = prototype[names[i]];
+  const more = ReflectOwnKeys(SYNCHRONOUS);
+  for (let i = 0; i < more.length; i++) methods[more[i]] = prototype[more[i]];
+  return methods;
+}
+
+/** A method with the name and length that Web IDL asks for. */
+function shaped(name, length, method) {
+  ObjectDefineProperty(method, "name", { __proto__: null, value: name, configurable: true });
+  ObjectDefineProperty(method, "length", { __proto__: null, value: length, configurable: true });
+  return method;
+}
+
+function asynchronous(name, length, engineMethod) {
+  // Arguments after the last one are always passed, since the engine's stub counts them.
+  return shaped(name, length, {
+    method(...args) {
+      while (args.length < 3 && name === "deriveBits") args[args.length] = undefined;
+      return rehome(() => ReflectApply(engineMethod, this, args));
+    },
+  }.method);
+}
+
+function synchronous(name, length, engineMethod) {
+  return shaped(name, length, {
+    method(...args) {
+      try {
+        return PromiseResolve(ReflectApply(engineMethod, this, args));
+      } catch (error) {
+        return PromiseReject(error);
+      }
+    },
+  }.method);
+}
+
+/** An interface object without the statics of the engine's class. */
+function facade(name, prototype) {
+  const Interface = {
+    [name]: function () {
+      throw new TypeError("Illegal constructor");
+    },
+  }[name];
+  ObjectDefineProperty(Interface, "prototype", {
+    __proto__: null,
+    value: prototype,
+    writable: false,
+    enumerable: false,
+    configurable: false,
+  });
+  define(prototype, "constructor", Interface, false);
+  return Interface;
+}
+
+/** Equal bytes, in a time that depends on the length only. */
+function timingSafeEqual(a, b) {
+  if (!isBufferSource(a) || !isBufferSource(b)) {
+    throw new TypeError("Failed to execute 'timingSafeEqual' on 'SubtleCrypto': the arguments are not buffers.");
+  }
+  const left = viewOf(a);
+  const right = viewOf(b);
+  const length = TypedArrayPrototypeGetByteLength(left);
+  if (length !== TypedArrayPrototypeGetByteLength(right)) {
+    throw new TypeError("Input buffers must have the same byte length.");
+  }
+  let difference = 0;
+  for (let i = 0; i < length; i++) difference |= left[i] ^ right[i];
+  return difference === 0;
+}
+
+let loaded;
+
+/** deno_crypto, with what user code may see of it. */
+export function loadCrypto() {
+  if (loaded !== undefined) return loaded;
+  const subtlePrototype = core.ops.SubtleCrypto.prototype;
+  const engine = engineMethods(subtlePrototype);
+  const denoCrypto = load("ext:deno_crypto/00_crypto.js");
+
+  const async = ReflectOwnKeys(ASYNCHRONOUS);
+  for (let i = 0; i < async.length; i++) {
+    const name = async[i];
+    define(subtlePrototype, name, asynchronous(name, ASYNCHRONOUS[name], engine[name]), true);
+  }
+  const sync = ReflectOwnKeys(SYNCHRONOUS);
+  for (let i = 0; i < sync.length; i++) {
+    const name = sync[i];
+    define(subtlePrototype, name, synchronous(name, SYNCHRONOUS[name], engine[name]), true);
+  }
+  // Not part of the platform, and not re-homed.
+  delete subtlePrototype.encapsulateBits;
+  delete subtlePrototype.encapsulateKey;
+  delete subtlePrototype.decapsulateBits;
+  delete subtlePrototype.decapsulateKey;
+  define(subtlePrototype, "timingSafeEqual", timingSafeEqual, true);
+
+  const cryptoPrototype = denoCrypto.Crypto.prototype;
+  const { getRandomValues, randomUUID } = cryptoPrototype;
+  const random = {
+    getRandomValues(array) {
+      requireOwner();
+      if (arguments.length < 1) {
+        throw new TypeError("Failed to execute 'getRandomValues' on 'Crypto': 1 argument required, but only 0 present.");
+      }
+      return FunctionPrototypeCall(getRandomValues, this, array);
+    },
+    randomUUID() {
+      requireOwner();
+      return FunctionPrototypeCall(randomUUID, this);
+    },
+  };
+  define(cryptoPrototype, "getRandomValues", random.getRandomValues, true);
+  define(cryptoPrototype, "randomUUID", random.randomUUID, true);
+
+  loaded = {
+    __proto__: null,
+    Crypto: facade("Crypto", cryptoPrototype),
+    CryptoKey: facade("CryptoKey", denoCrypto.CryptoKey.prototype),
+    SubtleCrypto: facade("SubtleCrypto", subtlePrototype),
+    /** Made at run time: the engine's heap for such objects is not there while the snapshot is made. */
+    singleton: () => denoCrypto.crypto,
+  };
+  return loaded;
+}

@@ -1,0 +1,223 @@
+// The one list of what user code finds on globalThis.
+//
+// `eager` values are evaluated while the snapshot is made; `lazy` ones on the first touch, for what cannot be in a
+// snapshot or is not worth its place there. Changing one into the other is changing that word. Used by entry.js.
+
+import { core, primordials } from "ext:core/mod.js";
+import { Blob, File } from "ext:holm/blob.js";
+import {
+  Date,
+  freezeOtherClocks,
+  Performance,
+  performance,
+  PerformanceEntry,
+  PerformanceMark,
+  PerformanceMeasure,
+} from "ext:holm/clock.js";
+import { console } from "ext:holm/console.js";
+import { loadCrypto } from "ext:holm/crypto.js";
+import {
+  abort,
+  base64,
+  DOMException,
+  events,
+  finishInterface,
+  load,
+  markNotSerializable,
+  queueMicrotask,
+  QuotaExceededError,
+  streams,
+  structuredClone,
+  text,
+  url,
+} from "ext:holm/engine.js";
+import {
+  linkGlobalPrototype,
+  makeGlobalAnEventTarget,
+  reportError,
+  ServiceWorkerGlobalScope,
+  WorkerGlobalScope,
+} from "ext:holm/events.js";
+import { fetch } from "ext:holm/fetch.js";
+import { FormData } from "ext:holm/formdata.js";
+import { Headers } from "ext:holm/headers.js";
+import { FixedLengthStream, IdentityTransformStream } from "ext:holm/identity_streams.js";
+import { MessageChannel, MessagePort } from "ext:holm/message_channel.js";
+import { Request } from "ext:holm/request.js";
+import { Response } from "ext:holm/response.js";
+import { clearInterval, clearTimeout, scheduler, setInterval, setTimeout } from "ext:holm/timers.js";
+import { disallowCompilation } from "ext:holm/wasm.js";
+
+const { JSONParse, ObjectDefineProperty, ObjectFreeze, ObjectHasOwn, TypeError, globalThis } = primordials;
+
+const eager = (name, value) => ({ __proto__: null, name, value, lazy: false });
+const lazy = (name, value) => ({ __proto__: null, name, value, lazy: true });
+
+const kNew = { __proto__: null };
+
+class Navigator {
+  constructor(key = undefined) {
+    if (key !== kNew) throw new TypeError("Illegal constructor");
+  }
+
+  get userAgent() {
+    return "Cloudflare-Workers";
+  }
+
+  get language() {
+    return "en";
+  }
+}
+finishInterface(Navigator, ["userAgent", "language"]);
+
+let compatibilityFlags;
+const Cloudflare = ObjectFreeze({
+  get compatibilityFlags() {
+    return compatibilityFlags ??= ObjectFreeze(JSONParse(core.ops.op_settings()).flags ?? {});
+  },
+});
+
+const compression = () => load("ext:deno_web/14_compression.js");
+
+const globals = [
+  eager("AbortController", () => abort.AbortController),
+  eager("AbortSignal", () => abort.AbortSignal),
+  eager("Blob", () => Blob),
+  eager("ByteLengthQueuingStrategy", () => streams.ByteLengthQueuingStrategy),
+  eager("CloseEvent", () => events.CloseEvent),
+  eager("Cloudflare", () => Cloudflare),
+  eager("CompressionStream", () => compression().CompressionStream),
+  eager("CountQueuingStrategy", () => streams.CountQueuingStrategy),
+  eager("Crypto", () => loadCrypto().Crypto),
+  eager("CryptoKey", () => loadCrypto().CryptoKey),
+  eager("CustomEvent", () => events.CustomEvent),
+  eager("Date", () => Date),
+  eager("DecompressionStream", () => compression().DecompressionStream),
+  eager("DOMException", () => DOMException),
+  eager("ErrorEvent", () => events.ErrorEvent),
+  eager("Event", () => events.Event),
+  eager("EventTarget", () => events.EventTarget),
+  eager("File", () => File),
+  eager("FileReader", () => load("ext:deno_web/10_filereader.js").FileReader),
+  eager("FixedLengthStream", () => FixedLengthStream),
+  eager("FormData", () => FormData),
+  eager("Headers", () => Headers),
+  eager("IdentityTransformStream", () => IdentityTransformStream),
+  eager("MessageChannel", () => MessageChannel),
+  eager("MessageEvent", () => events.MessageEvent),
+  eager("MessagePort", () => MessagePort),
+  eager("Navigator", () => Navigator),
+  eager("Performance", () => Performance),
+  eager("PerformanceEntry", () => PerformanceEntry),
+  eager("PerformanceMark", () => PerformanceMark),
+  eager("PerformanceMeasure", () => PerformanceMeasure),
+  eager("ProgressEvent", () => events.ProgressEvent),
+  eager("PromiseRejectionEvent", () => events.PromiseRejectionEvent),
+  eager("QuotaExceededError", () => QuotaExceededError),
+  eager("ReadableByteStreamController", () => streams.ReadableByteStreamController),
+  eager("ReadableStream", () => streams.ReadableStream),
+  eager("ReadableStreamBYOBReader", () => streams.ReadableStreamBYOBReader),
+  eager("ReadableStreamBYOBRequest", () => streams.ReadableStreamBYOBRequest),
+  eager("ReadableStreamDefaultController", () => streams.ReadableStreamDefaultController),
+  eager("ReadableStreamDefaultReader", () => streams.ReadableStreamDefaultReader),
+  eager("Request", () => Request),
+  eager("Response", () => Response),
+  eager("ServiceWorkerGlobalScope", () => ServiceWorkerGlobalScope),
+  eager("SubtleCrypto", () => loadCrypto().SubtleCrypto),
+  eager("TextDecoder", () => text.TextDecoder),
+  eager("TextDecoderStream", () => text.TextDecoderStream),
+  eager("TextEncoder", () => text.TextEncoder),
+  eager("TextEncoderStream", () => text.TextEncoderStream),
+  eager("TransformStream", () => streams.TransformStream),
+  eager("TransformStreamDefaultController", () => streams.TransformStreamDefaultController),
+  eager("URL", () => url.URL),
+  eager("URLPattern", () => load("ext:deno_web/01_urlpattern.js").URLPattern),
+  eager("URLSearchParams", () => url.URLSearchParams),
+  eager("WorkerGlobalScope", () => WorkerGlobalScope),
+  eager("WritableStream", () => streams.WritableStream),
+  eager("WritableStreamDefaultController", () => streams.WritableStreamDefaultController),
+  eager("WritableStreamDefaultWriter", () => streams.WritableStreamDefaultWriter),
+  eager("atob", () => base64.atob),
+  eager("btoa", () => base64.btoa),
+  eager("clearInterval", () => clearInterval),
+  eager("clearTimeout", () => clearTimeout),
+  eager("console", () => console),
+  // Lives on the engine's C++ heap, which does not exist while the snapshot is made.
+  lazy("crypto", () => loadCrypto().singleton()),
+  eager("fetch", () => fetch),
+  eager("navigator", () => new Navigator(kNew)),
+  eager("performance", () => performance),
+  eager("queueMicrotask", () => queueMicrotask),
+  eager("reportError", () => reportError),
+  eager("scheduler", () => scheduler),
+  eager("self", () => globalThis),
+  eager("setInterval", () => setInterval),
+  eager("setTimeout", () => setTimeout),
+  eager("structuredClone", () => structuredClone),
+];
+
+const notSerializable = [Headers, Request, Response, FormData, MessageChannel, MessagePort];
+
+function define(name, value) {
+  ObjectDefineProperty(globalThis, name, {
+    __proto__: null,
+    value,
+    writable: true,
+    enumerable: false,
+    configurable: true,
+  });
+}
+
+function defineLazy({ name, value }) {
+  ObjectDefineProperty(globalThis, name, {
+    __proto__: null,
+    get() {
+      const loaded = value();
+      define(name, loaded);
+      return loaded;
+    },
+    set(other) {
+      define(name, other);
+    },
+    enumerable: false,
+    configurable: true,
+  });
+}
+
+/** While the snapshot is made. */
+export function installGlobals() {
+  for (let i = 0; i < globals.length; i++) {
+    if (globals[i].lazy) defineLazy(globals[i]);
+    else define(globals[i].name, globals[i].value());
+  }
+  for (let i = 0; i < notSerializable.length; i++) markNotSerializable(notSerializable[i].prototype);
+  makeGlobalAnEventTarget();
+  restrictEngine();
+}
+
+/** What the engine itself puts on the global. Some of it only in a context that came from a snapshot. */
+function restrictEngine() {
+  delete globalThis.SharedArrayBuffer;
+  if (globalThis.Atomics !== undefined) {
+    // A blocked thread is outside every turn's budget.
+    delete globalThis.Atomics.wait;
+    delete globalThis.Atomics.waitAsync;
+  }
+  freezeOtherClocks(globalThis);
+  disallowCompilation(globalThis.WebAssembly);
+}
+
+/** In a fresh isolate, before any user code: takes away what the engine needed or has put back. */
+export function finishGlobals() {
+  delete globalThis.Deno;
+  delete globalThis.__bootstrap;
+  delete globalThis.__holm;
+  restrictEngine();
+  linkGlobalPrototype();
+  if (globalThis.queueMicrotask !== queueMicrotask) define("queueMicrotask", queueMicrotask);
+  if (globalThis.console !== console) define("console", console);
+  if (globalThis.Date !== Date) define("Date", Date);
+  for (let i = 0; i < globals.length; i++) {
+    if (globals[i].lazy && !ObjectHasOwn(globalThis, globals[i].name)) defineLazy(globals[i]);
+  }
+}

@@ -1,0 +1,72 @@
+// Who owns what JavaScript starts: the invocation in the engine's async context.
+//
+// entry.js and timers.js enter a frame before they call user code; every op that starts I/O passes
+// `currentOwner()`. The frame travels with promise continuations, so a continuation that runs in another
+// invocation's turn still acts for its own. Frames are never visible to user code.
+
+import { core, primordials } from "ext:core/mod.js";
+
+const { Error, ObjectSetPrototypeOf, PromisePrototypeThen, PromiseReject } = primordials;
+const { getAsyncContext, setAsyncContext } = core;
+const { op_rehome_begin, op_rehome_settle } = core.ops;
+
+// A class, since an object literal with a null prototype is a hash table in V8.
+class Frame {
+  constructor(owner) {
+    this["holm.owner"] = owner;
+  }
+}
+ObjectSetPrototypeOf(Frame.prototype, null);
+
+/** The invocation id that owns the running JavaScript, 0 in the global scope and in ambient turns. */
+export function currentOwner() {
+  const frame = getAsyncContext();
+  return frame === undefined || frame === null ? 0 : frame["holm.owner"] ?? 0;
+}
+
+/** Starts a frame of `owner`. The caller pairs it with `leave`. */
+export function enter(owner) {
+  setAsyncContext(new Frame(owner));
+}
+
+export function leave() {
+  setAsyncContext(undefined);
+}
+
+export function globalScopeError() {
+  return new Error(
+    "Disallowed operation called within global scope. Asynchronous I/O (ex: fetch() or connect()), setting a timeout, " +
+      "and generating random values are not allowed within global scope. To fix this error, perform this operation within a handler.",
+  );
+}
+
+/** Throws the platform's error when no invocation owns the caller. */
+export function requireOwner() {
+  const owner = currentOwner();
+  if (owner === 0) throw globalScopeError();
+  return owner;
+}
+
+/**
+ * Turns a promise that the engine's own event loop settles (in an ambient turn) into one that settles in a
+ * turn of the caller's invocation. `start` begins the work; it is not called in the global scope.
+ * @template T
+ * @param {() => Promise<T>} start
+ * @returns {Promise<T>}
+ */
+export function rehome(start) {
+  let begun;
+  try {
+    begun = op_rehome_begin(requireOwner());
+  } catch (error) {
+    return PromiseReject(error);
+  }
+  const id = begun[0];
+  const fail = (error) => op_rehome_settle(id, false, error);
+  try {
+    PromisePrototypeThen(start(), (value) => op_rehome_settle(id, true, value), fail);
+  } catch (error) {
+    fail(error);
+  }
+  return begun[1];
+}

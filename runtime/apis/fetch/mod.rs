@@ -1,0 +1,136 @@
+//! `fetch()`: one call over the seam per exchange.
+
+pub mod outbound;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deno_core::op2;
+use deno_core::v8;
+use holm_isolate::Body;
+use holm_isolate::Settle;
+use holm_isolate::State;
+use holm_isolate::StateError;
+use http::Method;
+use http::Uri;
+
+use crate::Outside;
+use crate::fetch::outbound::Decoding;
+use crate::fetch::outbound::Exchange;
+use crate::fetch::outbound::FetchError;
+use crate::fetch::outbound::Outbound;
+use crate::fetch::outbound::OutboundRequest;
+use crate::fetch::outbound::OutboundResponse;
+use crate::fetch::outbound::Redirect;
+use crate::seam;
+use crate::seam::HeaderError;
+
+/// Bit of `flags`: hand the bytes on as they came.
+const MANUAL_DECODING: u32 = 1;
+
+/// Why `fetch()` cannot start.
+#[derive(Debug, thiserror::Error, deno_error::JsError)]
+pub enum StartError {
+    #[class(inherit)]
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[class(inherit)]
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[class(type)]
+    #[error("{0}")]
+    Fetch(#[from] FetchError),
+    #[class(type)]
+    #[error("Invalid HTTP method.")]
+    Method,
+}
+
+/// Starts an exchange; answers `[operation, promise]`. The promise's value is
+/// `[status, statusText, url, redirected, headers, body]`.
+#[op2]
+pub fn op_fetch<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    #[smi] owner: u32,
+    #[string] method: &str,
+    #[string] url: &str,
+    #[string(onebyte)] headers: std::borrow::Cow<'_, [u8]>,
+    body: v8::Local<'s, v8::Value>,
+    #[smi] redirect: u32,
+    #[smi] flags: u32,
+) -> Result<v8::Local<'s, v8::Value>, StartError> {
+    let state = seam::state(scope)?;
+    let outbound = outbound(&state)?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| StartError::Method)?;
+    let url: Uri = url.split('#').next().unwrap_or(url).parse().map_err(|_| FetchError::InvalidUrl)?;
+    let headers = seam::headers_from(&headers)?;
+    let max_hops = state.charge_subrequest(owner)?;
+    let body = request_body(scope, &state, owner, body)?;
+    let redirect = match redirect {
+        1 => Redirect::Manual,
+        2 => Redirect::Error,
+        _ => Redirect::Follow,
+    };
+    let decoding = if flags & MANUAL_DECODING == 0 { Decoding::Automatic } else { Decoding::Manual };
+    let request = OutboundRequest { method, url, headers, body, redirect, max_hops, decoding };
+    let exchange = outbound.fetch(request);
+    let (id, promise) = state.start(scope, owner, exchanged(exchange, owner))?;
+    let id = v8::Integer::new_from_unsigned(scope, id).into();
+    Ok(v8::Array::new_with_elements(scope, &[id, promise]).into())
+}
+
+fn outbound(state: &State) -> Result<Arc<dyn Outbound>, StateError> {
+    let worker = state.worker().ok_or(StateError::GlobalScope)?;
+    let outside = worker.outside.downcast_ref::<Outside>().ok_or(StateError::Ended)?;
+    Ok(Arc::clone(&outside.outbound))
+}
+
+fn request_body(
+    scope: &v8::PinScope<'_, '_>,
+    state: &Rc<State>,
+    owner: u32,
+    body: v8::Local<'_, v8::Value>,
+) -> Result<Body, StateError> {
+    if let Ok(text) = v8::Local::<v8::String>::try_from(body) {
+        Ok(Body::from(Bytes::from(text.to_rust_string_lossy(scope))))
+    } else if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(body) {
+        Ok(Body::from(seam::bytes_of(view)))
+    } else if body.is_uint32() {
+        state.take_body(owner, body.uint32_value(scope).unwrap_or(0))
+    } else {
+        Ok(Body::Empty)
+    }
+}
+
+async fn exchanged(exchange: Exchange, owner: u32) -> Settle {
+    match exchange.await {
+        Ok(response) => Box::new(move |scope, state| Ok(response_value(scope, state, owner, response))),
+        Err(error) => seam::reject(error.to_string()),
+    }
+}
+
+fn response_value<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &State,
+    owner: u32,
+    response: OutboundResponse,
+) -> v8::Local<'s, v8::Value> {
+    let OutboundResponse { status, headers, body, url, hops } = response;
+    state.charge_redirects(owner, hops.saturating_sub(1));
+    let body = state.add_body(owner, body);
+    let values = [
+        v8::Integer::new(scope, i32::from(status.as_u16())).into(),
+        seam::one_byte(scope, status.canonical_reason().unwrap_or_default().as_bytes()),
+        seam::text(scope, &url.to_string()),
+        v8::Boolean::new(scope, hops > 1).into(),
+        seam::headers_to(scope, &headers),
+        v8::Integer::new_from_unsigned(scope, body).into(),
+    ];
+    v8::Array::new_with_elements(scope, &values).into()
+}
+
+#[op2(fast)]
+pub fn op_operation_cancel(scope: &mut v8::PinScope<'_, '_>, #[smi] operation: u32) -> Result<(), StateError> {
+    seam::state(scope)?.cancel_operation(operation);
+    Ok(())
+}

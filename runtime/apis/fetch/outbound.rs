@@ -1,0 +1,94 @@
+//! What `fetch()` needs from the world: one exchange, and the redirects it asks for.
+//!
+//! The implementation lives in `holm-stores`; an isolate sees only this trait. Every call crosses the seam as owned data.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use holm_isolate::Body;
+use http::HeaderMap;
+use http::Method;
+use http::StatusCode;
+use http::Uri;
+
+/// A future that the front runtime drives. Dropping it aborts the exchange.
+pub type Exchange = Pin<Box<dyn Future<Output = Result<OutboundResponse, FetchError>> + Send + 'static>>;
+
+/// The world's side of `fetch()`.
+pub trait Outbound: Send + Sync + 'static {
+    /// Sends `request` and answers once the head of the (last) response is here.
+    fn fetch(&self, request: OutboundRequest) -> Exchange;
+}
+
+/// The `redirect` member of a request (WHATWG Fetch §2.2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redirect {
+    Follow,
+    Manual,
+    Error,
+}
+
+/// Whether a `content-encoding` of the response is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoding {
+    /// Undo gzip, deflate and br; `content-encoding` and `content-length` are taken off the head.
+    Automatic,
+    /// Hand the bytes on as they came.
+    Manual,
+}
+
+#[derive(Debug)]
+pub struct OutboundRequest {
+    pub method: Method,
+    /// Absolute, `http` or `https`.
+    pub url: Uri,
+    pub headers: HeaderMap,
+    pub body: Body,
+    pub redirect: Redirect,
+    /// Exchanges this call may still make, the first one included (each redirect is a subrequest of its own).
+    pub max_hops: u32,
+    pub decoding: Decoding,
+}
+
+#[derive(Debug)]
+pub struct OutboundResponse {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Body,
+    /// The URL of the last exchange.
+    pub url: Uri,
+    /// Exchanges made: 1 without a redirect.
+    pub hops: u32,
+}
+
+/// Why there is no response. Each text is what JavaScript sees in its `TypeError`.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error("fetch failed: the URL is not valid")]
+    InvalidUrl,
+    #[error("fetch failed: unknown protocol {0}; http and https are supported")]
+    UnknownProtocol(String),
+    /// One text for every reason, so that a worker cannot map the network behind the host.
+    #[error("fetch failed: destination not allowed")]
+    DestinationNotAllowed,
+    #[error("fetch failed: could not resolve the host")]
+    Resolve,
+    #[error("fetch failed: could not connect")]
+    Connect,
+    #[error("fetch failed: TLS handshake failed")]
+    Tls,
+    #[error("fetch failed: the connection was lost")]
+    ConnectionLost,
+    #[error("fetch failed: unexpected redirect")]
+    UnexpectedRedirect,
+    #[error("Too many redirects.")]
+    TooManyRedirects,
+    #[error("Too many subrequests.")]
+    TooManySubrequests,
+    #[error(
+        "A request with a one-time-use body (it was initialized from a stream, not a buffer) encountered a redirect requiring the body to be retransmitted. To avoid this error in the future, construct this request from a buffer-like body initializer."
+    )]
+    BodyNotRepeatable,
+    #[error("fetch failed: invalid request: {0}")]
+    InvalidRequest(String),
+}

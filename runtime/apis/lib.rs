@@ -1,0 +1,179 @@
+//! The Rust side of the shims.
+//!
+//! One file or folder per API, named like its shim in `js-shims/`. Each op checks what it is given, asks the isolate's state
+//! for what the owner may do, and never panics. The `extension!` list below *is* the API that shims can reach; which ops of
+//! the deno crates they may use is the list in `js-shims/ALLOWED_OPS.txt`.
+
+pub mod answer;
+pub mod body;
+pub mod clock;
+pub mod console;
+pub mod fetch;
+pub mod rehome;
+pub mod request;
+pub mod seam;
+pub mod settings;
+pub mod timers;
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use deno_core::Extension;
+use deno_core::OpDecl;
+use holm_isolate::State;
+
+use crate::fetch::outbound::Outbound;
+
+/// What the APIs need of the world, for one worker ([`holm_isolate::WorkerParts`]).
+#[derive(Clone)]
+pub struct Outside {
+    pub outbound: Arc<dyn Outbound>,
+}
+
+deno_core::extension!(
+    holm,
+    deps = [deno_webidl, deno_web, deno_crypto],
+    ops = [
+        answer::op_fail,
+        answer::op_report,
+        answer::op_respond,
+        answer::op_wait_until_begin,
+        answer::op_wait_until_end,
+        body::op_body_abort,
+        body::op_body_cancel,
+        body::op_body_clone,
+        body::op_body_close,
+        body::op_body_collect,
+        body::op_body_kind,
+        body::op_body_length,
+        body::op_body_open,
+        body::op_body_read,
+        body::op_body_take,
+        body::op_body_take_text,
+        body::op_body_write,
+        clock::op_clock_now,
+        clock::op_clock_origin,
+        console::op_log,
+        fetch::op_fetch,
+        fetch::op_operation_cancel,
+        rehome::op_rehome_begin,
+        rehome::op_rehome_settle,
+        request::op_request_cf,
+        request::op_request_headers,
+        request::op_request_method,
+        request::op_request_url,
+        request::op_signal_watch,
+        settings::op_settings,
+        timers::op_timer_cancel,
+        timers::op_timer_start,
+    ],
+    esm_entry_point = "ext:holm/entry.js",
+    esm = [
+        dir "../../js-shims",
+        "blob.js",
+        "body.js",
+        "bytes.js",
+        "clock.js",
+        "console.js",
+        "context.js",
+        "crypto.js",
+        "engine.js",
+        "entry.js",
+        "events.js",
+        "fetch.js",
+        "formdata.js",
+        "globals.js",
+        "headers.js",
+        "identity_streams.js",
+        "message_channel.js",
+        "owner.js",
+        "pairs.js",
+        "request.js",
+        "response.js",
+        "timers.js",
+        "wasm.js",
+    ],
+);
+
+/// The ops of the deno crates that the shims may reach, one a line.
+const ALLOWED_OPS: &str = include_str!("../../js-shims/ALLOWED_OPS.txt");
+/// Built-in ops of deno_core that no shim needs and no script may reach, whatever else goes wrong.
+const REFUSED_CORE_OPS: &[&str] = &[
+    "op_panic",
+    "op_print",
+    "op_eval_context",
+    "op_compile_function",
+    "op_resources",
+    "op_read",
+    "op_read_all",
+    "op_write",
+    "op_write_all",
+    "op_read_sync",
+    "op_write_sync",
+    "op_close",
+    "op_try_close",
+    "op_shutdown",
+    "op_import_sync",
+    "op_import_sync_with_source",
+    "op_set_promise_hooks",
+    "op_set_format_exception_callback",
+    "op_leak_tracing_enable",
+    "op_memory_usage",
+];
+
+/// The extensions of the snapshot, in the order that a runtime has to repeat.
+#[must_use]
+pub fn extensions_for_snapshot() -> Vec<Extension> {
+    restricted(vec![
+        deno_webidl::deno_webidl::lazy_init(),
+        deno_web::deno_web::lazy_init(),
+        deno_crypto::deno_crypto::lazy_init(),
+        holm::init(),
+    ])
+}
+
+/// The extensions of one isolate. Stores of the deno crates are made anew, so that isolates share nothing.
+#[must_use]
+pub fn extensions(state: Rc<State>) -> Vec<Extension> {
+    let blobs = Arc::new(deno_web::BlobStore::default());
+    let channel = deno_web::InMemoryBroadcastChannel::default();
+    let mut own = holm::init();
+    own.op_state_fn = Some(Box::new(move |op_state| op_state.put(state)));
+    restricted(vec![
+        deno_webidl::deno_webidl::init(),
+        deno_web::deno_web::init(blobs, None, false, channel),
+        deno_crypto::deno_crypto::init(None),
+        own,
+    ])
+}
+
+/// Takes off every op of the deno crates that is not on the list, and disables what is refused of the core.
+fn restricted(mut extensions: Vec<Extension>) -> Vec<Extension> {
+    for extension in &mut extensions {
+        if extension.name == "holm" {
+            extension.middleware_fn = Some(Box::new(refuse));
+        } else {
+            let allowed: Vec<OpDecl> = extension
+                .ops
+                .iter()
+                .filter(|op| ALLOWED_OPS.lines().any(|line| line.trim() == op.name))
+                .copied()
+                .collect();
+            extension.ops = Cow::Owned(allowed);
+            let classes: Vec<_> =
+                extension.objects.iter().filter(|class| !refuses_class((class.type_name)())).copied().collect();
+            extension.objects = Cow::Owned(classes);
+        }
+    }
+    extensions
+}
+
+/// Classes of the deno crates that no worker sees: they would only make every isolate larger.
+fn refuses_class(type_name: &str) -> bool {
+    ["::css_stylesheet::", "::geometry::", "::image_data::"].iter().any(|module| type_name.contains(module))
+}
+
+fn refuse(op: OpDecl) -> OpDecl {
+    if REFUSED_CORE_OPS.contains(&op.name) { op.disable() } else { op }
+}

@@ -1,0 +1,133 @@
+//! From a project or a built directory to a worker of the host, and from the front's requests to its events.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use holm_apis::Outside;
+use holm_config::bundle::Bundle;
+use holm_config::bundle::ModuleKind;
+use holm_config::limits::Limits;
+use holm_config::project::Compatibility;
+use holm_front::Incoming;
+use holm_front::Workers;
+use holm_host::Host;
+use holm_host::Worker;
+use holm_host::WorkerSpec;
+use holm_isolate::Body;
+use holm_isolate::Failure;
+use holm_isolate::FetchRequest;
+use holm_isolate::Observer;
+use holm_isolate::Source;
+use holm_isolate::SourceKind;
+use holm_isolate::WorkerCode;
+use holm_isolate::WorkerParts;
+use holm_stores::fetch::HttpOutbound;
+
+/// What a worker is made of.
+pub(super) struct Deployment {
+    pub(super) name: String,
+    pub(super) bundle: Bundle,
+    pub(super) compatibility: Compatibility,
+    pub(super) vars: BTreeMap<String, serde_json::Value>,
+    pub(super) limits: Limits,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) outbound: HttpOutbound,
+}
+
+// === impl Deployment ===
+
+impl Deployment {
+    pub(super) fn into_worker(self) -> Arc<Worker> {
+        let Self { name, bundle, compatibility, vars, limits, observer, outbound } = self;
+        let modules: HashMap<String, Source> = bundle
+            .modules
+            .into_iter()
+            .map(|module| {
+                let source =
+                    Source { kind: source_kind(module.kind), bytes: module.source, source_map: module.source_map };
+                (module.specifier, source)
+            })
+            .collect();
+        let code = WorkerCode::from(WorkerParts {
+            name,
+            main: bundle.main,
+            modules,
+            compatibility_date: compatibility.date.to_string(),
+            compatibility_flags: compatibility.resolved.iter().map(|(flag, on)| ((*flag).to_owned(), *on)).collect(),
+            env: serde_json::Value::Object(vars.into_iter().collect()).to_string(),
+            limits: isolate_limits(&limits),
+            observer,
+            outside: Arc::new(Outside { outbound: Arc::new(outbound) }),
+        });
+        let concurrency = usize::try_from(limits.concurrency).unwrap_or(usize::MAX);
+        Worker::new(WorkerSpec { code, concurrency, queue: usize::try_from(limits.queue).unwrap_or(usize::MAX) })
+    }
+}
+
+fn source_kind(kind: ModuleKind) -> SourceKind {
+    match kind {
+        ModuleKind::EsModule => SourceKind::EsModule,
+        ModuleKind::CommonJs => SourceKind::CommonJs,
+        ModuleKind::CompiledWasm => SourceKind::CompiledWasm,
+        ModuleKind::Text => SourceKind::Text,
+        ModuleKind::Data => SourceKind::Data,
+        ModuleKind::Json => SourceKind::Json,
+    }
+}
+
+fn isolate_limits(limits: &Limits) -> holm_isolate::Limits {
+    holm_isolate::Limits {
+        cpu: Duration::from_millis(limits.cpu_ms),
+        startup_cpu: Duration::from_millis(limits.startup_cpu_ms),
+        wall: Duration::from_millis(limits.wall_ms),
+        wait_until: Duration::from_millis(limits.wait_until_ms),
+        subrequests: u32::try_from(limits.subrequests).unwrap_or(u32::MAX),
+        heap: usize::try_from(limits.memory_mb).unwrap_or(128) << 20,
+        log_bytes: usize::try_from(limits.log_bytes).unwrap_or(usize::MAX),
+        ..holm_isolate::Limits::default()
+    }
+}
+
+/// The front's view of the host.
+#[derive(Clone)]
+pub(super) struct HostWorkers {
+    pub(super) host: Host,
+}
+
+// === impl HostWorkers ===
+
+impl Workers for HostWorkers {
+    type Worker = Arc<Worker>;
+
+    fn route(&self, https: bool, host: &str, path: &str) -> Option<Arc<Worker>> {
+        self.host.route(https, host, path)
+    }
+
+    async fn dispatch(&self, worker: &Arc<Worker>, event: Incoming) -> Result<http::Response<Body>, Failure> {
+        self.host.dispatch(worker, fetch_request(event)).await
+    }
+}
+
+/// An event of a request.
+pub(super) fn fetch_request(event: Incoming) -> FetchRequest {
+    let cf = cf_object(event.http_version);
+    FetchRequest { method: event.method, url: event.url, headers: event.headers, body: event.body, cf }
+}
+
+/// `request.cf`: what a server knows without a database of networks.
+fn cf_object(version: http::Version) -> Option<Arc<str>> {
+    static OBJECTS: LazyLock<[Arc<str>; 3]> = LazyLock::new(|| {
+        ["HTTP/1.0", "HTTP/1.1", "HTTP/2"]
+            .map(|protocol| Arc::from(serde_json::json!({ "httpProtocol": protocol }).to_string()))
+    });
+    let index = match version {
+        http::Version::HTTP_10 => 0,
+        http::Version::HTTP_11 => 1,
+        http::Version::HTTP_2 => 2,
+        _ => return None,
+    };
+    OBJECTS.get(index).cloned()
+}

@@ -1,0 +1,353 @@
+//! `holm dev`: one worker on this machine, reloaded as its files change.
+//!
+//! It is a config and a watcher in front of the same deploy as a server's: a new version is bundled, started in an isolate of
+//! its own, and put in force whole; requests in flight finish on the old one. A version that does not build or start never
+//! replaces one that does.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use holm_bundler::Mode;
+use holm_config::diagnostic::Severity;
+use holm_config::limits::Limits;
+use holm_config::project::LoadOptions;
+use holm_config::project::Project;
+use holm_front::ErrorDetail;
+use holm_front::Front;
+use holm_front::Incoming;
+use holm_front::Options;
+use holm_front::Shutdown;
+use holm_front::Transport;
+use holm_front::Workers;
+use holm_host::Catalog;
+use holm_host::Isolation;
+use holm_host::Worker;
+use holm_isolate::Body;
+use holm_isolate::Failure;
+use holm_isolate::Outcome;
+use holm_stores::fetch::Egress;
+use parking_lot::RwLock;
+
+use super::DevArgs;
+use super::deploy::Deployment;
+use super::deploy::HostWorkers;
+use super::exit::Exit;
+use super::overlay;
+use super::process;
+use super::process::Process;
+use super::terminal::Style;
+use super::terminal::Terminal;
+use super::watch::Watch;
+
+const DEFAULT_PORT: u16 = 8787;
+/// Requests in flight when `dev` ends.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Runs the command.
+pub(super) fn run(args: DevArgs) -> Exit {
+    let terminal = Terminal::new(args.log_level);
+    let limits = Limits::default();
+    let engine = process::engine(limits.memory_mb);
+    let isolation = Isolation { isolates: 16, heap_bytes: u64::MAX, idle: Duration::from_secs(3600), spares: 1 };
+    let started = process::runtime(None).map_err(anyhow::Error::from).and_then(|runtime| {
+        Process::start(engine, &runtime, isolation, Egress::PublicAndLoopback).map(|process| (runtime, process))
+    });
+    let (runtime, process) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Exit::Failure;
+        }
+    };
+    let exit = runtime.block_on(Dev { args, terminal, limits, process, status: Arc::default() }.run());
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    exit
+}
+
+struct Dev {
+    args: DevArgs,
+    terminal: Terminal,
+    limits: Limits,
+    process: Process,
+    status: Arc<Status>,
+}
+
+/// What the last build came to.
+#[derive(Default)]
+struct Status {
+    error: RwLock<Option<Failure>>,
+}
+
+/// A project that loaded, and one that did not.
+enum Loaded {
+    Good(Box<Project>),
+    Bad(String),
+}
+
+/// What a version is made of, for the watcher, whether it came up or not.
+struct Inputs {
+    files: Vec<PathBuf>,
+    trees: Vec<PathBuf>,
+}
+
+// === impl Dev ===
+
+impl Dev {
+    async fn run(self) -> Exit {
+        let project = match self.load() {
+            Loaded::Good(project) => project,
+            Loaded::Bad(text) => {
+                eprintln!("{text}");
+                return Exit::Config;
+            }
+        };
+        let listener = match self.listen(&project).await {
+            Ok(listener) => listener,
+            Err((text, exit)) => {
+                eprintln!("error: {text}");
+                return exit;
+            }
+        };
+        let inputs = self.deploy(&project).await;
+        let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
+        self.terminal.line(Style::Green, &format!("Ready on http://{address}"));
+        if !self.args.no_watch {
+            self.terminal.line(
+                Style::Dim,
+                "Watching for changes. Limits are those of production; fetch() may also reach this machine.",
+            );
+        }
+
+        let (shutdown, signal) = Shutdown::new();
+        let workers =
+            DevWorkers { workers: HostWorkers { host: self.process.host.clone() }, status: Arc::clone(&self.status) };
+        let options = Options { error_detail: ErrorDetail::Full, ..Options::default() };
+        let front = Front::new(workers, options);
+        let served = front.serve(listener, Transport::Plain, signal);
+        tokio::pin!(served);
+        tokio::select! {
+            result = &mut served => {
+                if let Err(error) = result {
+                    eprintln!("error: {error}");
+                }
+                return Exit::Failure;
+            }
+            () = self.watch(inputs) => {}
+            () = stop_signal() => {}
+        }
+        shutdown.drain(GRACE);
+        let _ = served.await;
+        self.process.host.drain(GRACE).await;
+        Exit::Ok
+    }
+
+    fn load(&self) -> Loaded {
+        let options = LoadOptions {
+            env: self.args.project.env.clone(),
+            var_overrides: self.args.project.vars.clone(),
+            env_files: true,
+            host_environment: std::env::vars().collect(),
+            ..LoadOptions::new(super::build::today())
+        };
+        match holm_config::project::load(&self.args.project.path, &options) {
+            Ok(project) => Loaded::Good(Box::new(project)),
+            Err(diagnostics) => Loaded::Bad(diagnostics.to_string()),
+        }
+    }
+
+    async fn listen(&self, project: &Project) -> Result<tokio::net::TcpListener, (String, Exit)> {
+        let host = self.args.host.as_deref().or(project.dev.ip.as_deref()).unwrap_or("127.0.0.1");
+        let ip: IpAddr = match host {
+            "localhost" => IpAddr::from([127, 0, 0, 1]),
+            "*" => IpAddr::from([0, 0, 0, 0]),
+            address => address.parse().map_err(|_| {
+                (
+                    format!("`{address}` is no address to listen on; give an IP address with --host, or `localhost`"),
+                    Exit::Config,
+                )
+            })?,
+        };
+        let port = self.args.port.or(project.dev.port).unwrap_or(DEFAULT_PORT);
+        process::bind(SocketAddr::new(ip, port), "--port or --host").await.map_err(|text| (text, Exit::Unavailable))
+    }
+
+    /// Bundles and starts a version; puts it in force if it is good. Answers what it was made of.
+    async fn deploy(&self, project: &Project) -> Inputs {
+        for warning in &project.warnings {
+            let style = if warning.severity == Severity::Error { Style::Red } else { Style::Yellow };
+            self.terminal.line(style, &warning.to_string());
+        }
+        let mut inputs = Inputs::of(project);
+        let began = Instant::now();
+        let bundled = match holm_bundler::run_build_command(project).await {
+            Ok(()) => holm_bundler::bundle_for(project, Mode::Development).await,
+            Err(error) => Err(error),
+        };
+        let bundled = match bundled {
+            Ok(bundled) => bundled,
+            Err(error) => {
+                inputs.files.extend(error.inputs.iter().cloned());
+                inputs.files.push(project.main.clone());
+                self.reject(Failure::new(Outcome::StartupFailed, error.to_string()));
+                return inputs;
+            }
+        };
+        for warning in &bundled.warnings {
+            self.terminal.line(Style::Yellow, &format!("warning: {warning}"));
+        }
+        inputs.files.extend(bundled.inputs);
+        let (limits, lowered) = self.limits.for_project(&project.limits);
+        for limit in lowered {
+            let text = format!(
+                "warning: limits.{} is {} here; the project asks for {}",
+                limit.key, limit.granted, limit.asked
+            );
+            self.terminal.line(Style::Yellow, &text);
+        }
+        let worker = Deployment {
+            name: project.name.clone(),
+            bundle: bundled.bundle,
+            compatibility: project.compatibility.clone(),
+            vars: project.vars.effective(),
+            limits,
+            observer: Arc::new(self.terminal),
+            outbound: self.process.outbound.separate(),
+        }
+        .into_worker();
+        match self.process.host.warm(&worker).await {
+            Ok(()) => self.accept(worker, began),
+            Err(failure) => self.reject(failure),
+        }
+        inputs
+    }
+
+    fn accept(&self, worker: Arc<Worker>, began: Instant) {
+        let name = worker.code().name.clone();
+        self.process.host.install(Catalog::single(worker));
+        *self.status.error.write() = None;
+        let text = format!("{name} is live ({:.0} ms)", began.elapsed().as_secs_f64() * 1000.0);
+        self.terminal.line(Style::Dim, &text);
+    }
+
+    fn reject(&self, mut failure: Failure) {
+        let frames = failure.stack.map(|stack| match stack.strip_prefix(&failure.message) {
+            Some(frames) => frames.trim_start_matches('\n').to_owned(),
+            None => stack,
+        });
+        failure.stack = frames.filter(|frames| !frames.is_empty());
+        let text = text_of(&failure);
+        self.terminal
+            .line(Style::Red, if text.starts_with("error") { &text } else { "error: the worker does not start" });
+        if !text.starts_with("error") {
+            self.terminal.line(Style::Red, &text);
+        }
+        *self.status.error.write() = Some(failure);
+        if self.process.host.catalog().workers().is_empty() {
+            self.terminal.line(Style::Dim, "Waiting for a change.");
+        } else {
+            self.terminal.line(Style::Dim, "The version before goes on serving.");
+        }
+    }
+
+    /// Deploys each change, for ever.
+    async fn watch(&self, inputs: Inputs) {
+        if self.args.no_watch {
+            return std::future::pending().await;
+        }
+        let mut watch = match Watch::new() {
+            Ok(watch) => watch,
+            Err(error) => {
+                self.terminal.line(
+                    Style::Yellow,
+                    &format!("warning: files cannot be watched ({error}); restart after a change"),
+                );
+                return std::future::pending().await;
+            }
+        };
+        watch.set(inputs.files, inputs.trees);
+        loop {
+            watch.changed().await;
+            match self.load() {
+                Loaded::Good(project) => {
+                    let inputs = self.deploy(&project).await;
+                    watch.set(inputs.files, inputs.trees);
+                }
+                Loaded::Bad(text) => self.reject(Failure::new(Outcome::StartupFailed, text)),
+            }
+        }
+    }
+}
+
+// === impl Inputs ===
+
+impl Inputs {
+    fn of(project: &Project) -> Self {
+        let files = project.inputs.iter().chain(&project.absent_inputs).cloned().collect();
+        let trees = if project.build.command.is_some() { project.build.watch.clone() } else { Vec::new() };
+        Self { files, trees }
+    }
+}
+
+fn text_of(failure: &Failure) -> String {
+    match &failure.stack {
+        Some(stack) => format!("{}\n{stack}", failure.message),
+        None => failure.message.clone(),
+    }
+}
+
+/// The front's view of `dev`: one worker for every host, and the last build's error beside it.
+#[derive(Clone)]
+struct DevWorkers {
+    workers: HostWorkers,
+    status: Arc<Status>,
+}
+
+/// Where a request goes.
+enum Target {
+    Worker(Arc<Worker>),
+    /// No version has come up yet.
+    Nothing,
+}
+
+// === impl DevWorkers ===
+
+impl Workers for DevWorkers {
+    type Worker = Target;
+
+    fn route(&self, https: bool, host: &str, path: &str) -> Option<Target> {
+        Some(self.workers.route(https, host, path).map_or(Target::Nothing, Target::Worker))
+    }
+
+    async fn dispatch(&self, target: &Target, event: Incoming) -> Result<http::Response<Body>, Failure> {
+        let error = self.status.error.read().clone();
+        match (target, error) {
+            (Target::Worker(worker), None) => self.workers.dispatch(worker, event).await,
+            (Target::Worker(worker), Some(error)) => {
+                let response = self.workers.dispatch(worker, event).await?;
+                Ok(overlay::add(response, &text_of(&error)))
+            }
+            (Target::Nothing, Some(error)) => Err(error),
+            (Target::Nothing, None) => Err(Failure::new(Outcome::StartupFailed, "The worker has not been built yet.")),
+        }
+    }
+}
+
+/// Ctrl-C, or a polite request to end.
+async fn stop_signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}

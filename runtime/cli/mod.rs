@@ -1,0 +1,117 @@
+//! The command line: `dev`, `serve` and `build`.
+
+mod build;
+mod deploy;
+mod dev;
+mod exit;
+mod observe;
+mod overlay;
+mod process;
+mod serve;
+mod site;
+mod terminal;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+/// An edge isolate runtime, compatible with the Cloudflare Workers API and with wrangler projects.
+#[derive(Debug, Parser)]
+#[command(name = "holm", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one worker on this machine, and reload it as its files change
+    Dev(DevArgs),
+    /// Serve many workers by host name
+    Serve(ServeArgs),
+    /// Bundle a project into a directory that `serve` loads without the bundler
+    Build(BuildArgs),
+}
+
+/// Which project, and what is set from outside of it.
+#[derive(Args, Clone, Debug)]
+struct ProjectArgs {
+    /// A directory with a wrangler.jsonc, wrangler.json or wrangler.toml, such a file, or a script
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// The environment of the project's configuration
+    #[arg(short, long, value_name = "NAME")]
+    env: Option<String>,
+    /// Set a variable; may be given several times, and wins over the configuration and the env files
+    #[arg(long = "var", value_name = "NAME:VALUE", value_parser = parse_var)]
+    vars: Vec<(String, String)>,
+}
+
+#[derive(Args, Clone, Debug)]
+struct DevArgs {
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// The port to listen on; 0 picks a free one [default: dev.port of the project, or 8787]
+    #[arg(short, long)]
+    port: Option<u16>,
+    /// The address to listen on [default: dev.ip of the project, or 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// How much of what the worker logs is shown
+    #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    log_level: LogLevel,
+    /// Do not reload when files change
+    #[arg(long)]
+    no_watch: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+struct ServeArgs {
+    /// The server's configuration
+    #[arg(short, long, value_name = "FILE", default_value = "holm.toml")]
+    config: PathBuf,
+    /// Check the configuration and the workers, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+struct BuildArgs {
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// The directory to write; it is replaced whole
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// What of a worker's log is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+    None,
+}
+
+/// Parses the command line and runs the command.
+pub(crate) fn main() -> ExitCode {
+    let status = match Cli::parse().command {
+        Command::Dev(args) => dev::run(args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Build(args) => build::run(&args),
+    };
+    status.into()
+}
+
+fn parse_var(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME:VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,76 @@
+//! What `dev` and `serve` have in common: the engine, the watchdog, the front runtime and the host of one process.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use holm_host::Host;
+use holm_host::HostOptions;
+use holm_host::Isolation;
+use holm_isolate::IsolateOptions;
+use holm_isolate::Watchdog;
+use holm_snapshot::SnapshotEngine;
+use holm_stores::fetch::Egress;
+use holm_stores::fetch::EgressPolicy;
+use holm_stores::fetch::HttpOutbound;
+use holm_stores::fetch::OutboundOptions;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// The parts of one process that workers need.
+pub(super) struct Process {
+    pub(super) host: Host,
+    /// Each worker gets connections of its own from it.
+    pub(super) outbound: HttpOutbound,
+}
+
+/// The front runtime. Made on the main thread, after the engine.
+pub(super) fn runtime(threads: Option<usize>) -> io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.thread_name("front").enable_all().build()
+}
+
+/// Prepares the engine. On the process's main thread, before any other thread runs JavaScript.
+pub(super) fn engine(memory_mb: u64) -> Arc<SnapshotEngine> {
+    let bytes = usize::try_from(memory_mb).unwrap_or(128) << 20;
+    Arc::new(SnapshotEngine::new(bytes))
+}
+
+impl Process {
+    /// Starts the watchdog and the host.
+    pub(super) fn start(
+        engine: Arc<SnapshotEngine>,
+        runtime: &Runtime,
+        isolation: Isolation,
+        egress: Egress,
+    ) -> anyhow::Result<Self> {
+        let isolate = IsolateOptions { engine, watchdog: Watchdog::start()?, front: runtime.handle().clone() };
+        let policy = EgressPolicy { egress, ..EgressPolicy::default() };
+        let outbound = HttpOutbound::new(OutboundOptions { policy, ..OutboundOptions::default() })?;
+        let host = {
+            let _entered = runtime.enter();
+            Host::new(HostOptions { isolate, isolation })
+        };
+        Ok(Self { host, outbound })
+    }
+}
+
+/// Binds an address, with what to do about it when that fails.
+pub(super) async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => format!("another program listens there; choose another address with {setting}"),
+            io::ErrorKind::PermissionDenied => {
+                format!("ports below 1024 need a privilege; choose another with {setting}")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                format!("this machine has no such address; choose another with {setting}")
+            }
+            _ => format!("choose another address with {setting}"),
+        };
+        format!("cannot listen on {address}: {error}; {advice}")
+    })
+}

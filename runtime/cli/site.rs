@@ -1,0 +1,192 @@
+//! The workers of a server's configuration, loaded: all of them, or all errors.
+
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use holm_config::bundle::Bundle;
+use holm_config::bundle::WorkerSettings;
+use holm_config::diagnostic::Diagnostic;
+use holm_config::diagnostic::Severity;
+use holm_config::limits::Limits;
+use holm_config::project::LoadOptions;
+use holm_config::route::RoutePattern;
+use holm_config::server::ServerConfig;
+use holm_config::server::WorkerEntry;
+use holm_config::server::WorkerSource;
+use holm_host::Catalog;
+use holm_host::Entry;
+use holm_host::Worker;
+
+use super::deploy::Deployment;
+use super::observe::ServerLog;
+use super::process::Process;
+
+/// All workers of a configuration.
+#[derive(Default)]
+pub(super) struct Site {
+    workers: Vec<Loaded>,
+    inputs: Vec<PathBuf>,
+    kept: usize,
+}
+
+/// One worker that is ready to be put in force.
+struct Loaded {
+    worker: Arc<Worker>,
+    patterns: Vec<RoutePattern>,
+    fingerprint: u64,
+}
+
+/// What a worker is loaded from, before it is deployed; the entry's own settings are in it.
+struct Loading {
+    bundle: Bundle,
+    settings: WorkerSettings,
+    inputs: Vec<PathBuf>,
+}
+
+// === impl Site ===
+
+impl Site {
+    /// Loads every worker; those that are the same as in `before` are kept, with their isolates.
+    pub(super) async fn load(config: &ServerConfig, process: &Process, before: &Self) -> Result<Self, String> {
+        let mut loadings = Vec::with_capacity(config.workers.len());
+        let mut errors = Vec::new();
+        for entry in &config.workers {
+            match load(entry).await {
+                Ok(loading) => loadings.push(loading),
+                Err(text) => errors.push(text),
+            }
+        }
+        if errors.is_empty() {
+            let served: Vec<_> = loadings
+                .iter()
+                .map(|loading| (loading.settings.name.clone(), loading.settings.routes.clone()))
+                .collect();
+            let (wrong, doubtful): (Vec<_>, Vec<_>) =
+                config.check_workers(&served).into_iter().partition(Diagnostic::is_error);
+            for warning in doubtful {
+                eprintln!("{warning}");
+            }
+            errors.extend(wrong.iter().map(ToString::to_string));
+        }
+        if !errors.is_empty() {
+            return Err(errors.join("\n\n"));
+        }
+        let mut site = Self::default();
+        for (entry, loading) in config.workers.iter().zip(loadings) {
+            site.add(entry, loading, process, before);
+        }
+        Ok(site)
+    }
+
+    fn add(&mut self, entry: &WorkerEntry, loading: Loading, process: &Process, before: &Self) {
+        let Loading { bundle, settings, inputs } = loading;
+        self.inputs.extend(inputs);
+        let patterns = entry.patterns().chain(&settings.routes).cloned().collect();
+        let (limits, lowered) = entry.limits.for_project(&settings.limits);
+        for limit in lowered {
+            tracing::warn!(
+                worker = settings.name,
+                limit = limit.key,
+                asked = limit.asked,
+                granted = limit.granted,
+                "the project asks for more than the server grants"
+            );
+        }
+        let fingerprint = fingerprint(&bundle, &settings, &limits);
+        let known = before.workers.iter().find(|loaded| loaded.fingerprint == fingerprint);
+        let worker = match known {
+            Some(loaded) => {
+                self.kept += 1;
+                Arc::clone(&loaded.worker)
+            }
+            None => deploy(bundle, settings, limits, process),
+        };
+        self.workers.push(Loaded { worker, patterns, fingerprint });
+    }
+
+    pub(super) fn catalog(&self) -> Catalog {
+        let entries = self
+            .workers
+            .iter()
+            .map(|loaded| Entry { worker: Arc::clone(&loaded.worker), patterns: loaded.patterns.clone() });
+        Catalog::new(entries.collect())
+    }
+
+    /// The files that the workers were made of.
+    pub(super) fn inputs(&self) -> &[PathBuf] {
+        &self.inputs
+    }
+
+    /// How many workers are the ones of the site before.
+    pub(super) const fn kept(&self) -> usize {
+        self.kept
+    }
+}
+
+async fn load(entry: &WorkerEntry) -> Result<Loading, String> {
+    let mut loading = load_source(entry).await?;
+    if let Some(name) = &entry.name {
+        loading.settings.name.clone_from(name);
+    }
+    loading.settings.vars.extend(entry.vars.clone());
+    Ok(loading)
+}
+
+async fn load_source(entry: &WorkerEntry) -> Result<Loading, String> {
+    match &entry.source {
+        WorkerSource::Bundle { path } => {
+            let (bundle, settings) = Bundle::read(path)
+                .map_err(|error| about(entry, &error.to_string(), "make it again with `holm build`"))?;
+            Ok(Loading { bundle, settings, inputs: vec![path.join("holm.json")] })
+        }
+        WorkerSource::Project { path, env } => {
+            let options = LoadOptions { env: env.clone(), ..LoadOptions::new(super::build::today()) };
+            let project = holm_config::project::load(path, &options).map_err(|diagnostics| diagnostics.to_string())?;
+            for warning in project.warnings.iter().filter(|warning| warning.severity == Severity::Warning) {
+                eprintln!("{warning}");
+            }
+            holm_bundler::run_build_command(&project).await.map_err(|error| error.to_string())?;
+            let bundled = holm_bundler::bundle(&project).await.map_err(|error| error.to_string())?;
+            let inputs = bundled
+                .inputs
+                .into_iter()
+                .chain(project.inputs.iter().cloned())
+                .chain(project.absent_inputs.iter().cloned());
+            Ok(Loading { bundle: bundled.bundle, settings: project.worker_settings(), inputs: inputs.collect() })
+        }
+    }
+}
+
+fn about(entry: &WorkerEntry, message: &str, help: &str) -> String {
+    let diagnostic: Diagnostic = entry.location.error(message, help);
+    diagnostic.to_string()
+}
+
+fn deploy(bundle: Bundle, settings: WorkerSettings, limits: Limits, process: &Process) -> Arc<Worker> {
+    Deployment {
+        observer: Arc::new(ServerLog { worker: settings.name.clone() }),
+        name: settings.name,
+        bundle,
+        compatibility: settings.compatibility,
+        vars: settings.vars,
+        limits,
+        outbound: process.outbound.separate(),
+    }
+    .into_worker()
+}
+
+/// Equal for two loads of which nothing has changed.
+fn fingerprint(bundle: &Bundle, settings: &WorkerSettings, limits: &Limits) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bundle.main.hash(&mut hasher);
+    for module in &bundle.modules {
+        module.specifier.hash(&mut hasher);
+        module.source.hash(&mut hasher);
+        module.source_map.hash(&mut hasher);
+    }
+    format!("{settings:?} {limits:?}").hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,113 @@
+//! `holm.toml`: the addresses, ceilings, certificates and workers of `holm serve`.
+//!
+//! Invariant: strict. A key that is not known is an error, since an operator must be able to trust that what is written
+//! is in force. Every path is absolute. Loaded by `serve` before anything is bound.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::diagnostic::Diagnostic;
+use crate::limits::Limits;
+use crate::route::RoutePattern;
+
+mod check;
+mod decode;
+mod worker;
+
+pub use decode::load;
+
+/// A server and its workers.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The file it was read from.
+    pub file: PathBuf,
+    pub listen: Listen,
+    /// Worker threads of the front runtime; `None`: one per core.
+    pub threads: Option<usize>,
+    /// How long a stopping server waits for invocations in flight.
+    pub drain: Duration,
+    /// Where workers' subrequests may go.
+    pub egress: Egress,
+    /// Ceilings and defaults for every worker.
+    pub limits: Limits,
+    pub certificates: Vec<Certificate>,
+    pub workers: Vec<WorkerEntry>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Where subrequests may go, judged by the address that is connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Egress {
+    /// Unicast addresses of the public internet.
+    #[default]
+    Public,
+    /// Those, and this machine.
+    PublicAndLoopback,
+    /// Every address.
+    Any,
+}
+
+/// The addresses to bind. At least one of `http` and `https` is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listen {
+    pub http: Option<SocketAddr>,
+    /// Only with at least one certificate.
+    pub https: Option<SocketAddr>,
+    /// Always a loopback address.
+    pub admin: Option<SocketAddr>,
+}
+
+/// A certificate chain and its key, both PEM files that exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// One `[[worker]]`.
+#[derive(Clone, Debug)]
+pub struct WorkerEntry {
+    pub source: WorkerSource,
+    /// Overrides the project's name.
+    pub name: Option<String>,
+    /// Hosts the worker serves whole, as route patterns.
+    pub hostnames: Vec<RoutePattern>,
+    /// Beside the project's own routes.
+    pub routes: Vec<RoutePattern>,
+    /// Win over the project's.
+    pub vars: BTreeMap<String, serde_json::Value>,
+    /// The server's limits with the worker's own in their place; none is above the server's.
+    pub limits: Limits,
+    /// Where the entry stands.
+    pub location: Location,
+}
+
+/// A place in `holm.toml`, for what only shows once the workers are loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    diagnostic: Diagnostic,
+}
+
+/// Where a worker's code comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkerSource {
+    /// A directory with a wrangler configuration, such a file, or a script.
+    Project { path: PathBuf, env: Option<String> },
+    /// A directory that `holm build` wrote.
+    Bundle { path: PathBuf },
+}
+
+// === impl Location ===
+
+impl Location {
+    /// An error about this place.
+    #[must_use]
+    pub fn error(&self, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
+        Diagnostic { message: message.into(), ..self.diagnostic.clone() }.with_help(help)
+    }
+}
+
+#[cfg(test)]
+mod tests;

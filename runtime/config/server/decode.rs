@@ -1,0 +1,218 @@
+//! Reading `holm.toml`: the server's own tables.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Certificate, Egress, Listen, ServerConfig, WorkerEntry, check, worker};
+use crate::decode::{At, Decode, Fields, Located, Report};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::limits::{DRAIN_SECONDS, Limits, Scope, TABLE, THREADS};
+use crate::value::Source;
+
+/// Loads a server's configuration.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, at once. Projects are not read here; see [`ServerConfig::check_workers`].
+pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
+    let source = Source::read(path)?;
+    let root = source.parse()?;
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let directory = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let mut report = Report::new(&source, Severity::Error);
+    let Some(mut fields) = Fields::new(&At::root(&root), &mut report) else {
+        return Err(report.diagnostics);
+    };
+
+    let server = fields.at("server");
+    let limits = fields.at("limits").map_or_else(Limits::default, |at| server_limits(&at, &mut report));
+    let certificates = list(fields.at("certificate"), &mut report, |at, report| certificate(at, &directory, report));
+    let workers = list(fields.at("worker"), &mut report, |at, report| worker::decode(at, &directory, &limits, report));
+    fields.finish(&mut report);
+
+    let server = Server::decode(server.as_ref(), &mut report);
+    check::addresses(&server, &certificates, &mut report);
+    check::certificates(&certificates, &mut report);
+    check::workers(&workers, &mut report);
+    let Report { diagnostics, .. } = report;
+    let warnings = diagnostics.sorted().into_result()?;
+    Ok(ServerConfig {
+        file,
+        listen: Listen {
+            http: server.http.map(|address| address.value),
+            https: server.https.map(|address| address.value),
+            admin: server.admin.map(|address| address.value),
+        },
+        threads: server.threads.and_then(|threads| usize::try_from(threads).ok()),
+        drain: Duration::from_secs(server.drain_seconds.unwrap_or(DRAIN_SECONDS.default)),
+        egress: server.egress.unwrap_or_default(),
+        limits,
+        certificates: certificates.into_iter().map(|certificate| certificate.value).collect(),
+        workers: workers.into_iter().map(|worker| worker.value).collect(),
+        warnings,
+    })
+}
+
+/// The values of `[server] egress`.
+const EGRESS: &[(&str, Egress)] =
+    &[("public", Egress::Public), ("public-and-loopback", Egress::PublicAndLoopback), ("any", Egress::Any)];
+
+/// `[server]` as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    pub(super) http: Option<Located<SocketAddr>>,
+    pub(super) https: Option<Located<SocketAddr>>,
+    pub(super) admin: Option<Located<SocketAddr>>,
+    threads: Option<u64>,
+    drain_seconds: Option<u64>,
+    egress: Option<Egress>,
+}
+
+// === impl Server ===
+
+impl Server {
+    fn decode(at: Option<&At<'_>>, report: &mut Report<'_>) -> Self {
+        let Some(mut fields) = at.and_then(|at| Fields::new(at, report)) else {
+            return Self::default();
+        };
+        let server = Self {
+            http: fields.optional("http", report),
+            https: fields.optional("https", report),
+            admin: fields.optional("admin", report),
+            threads: fields.at("threads").and_then(|at| at.bounded(&THREADS, report)),
+            drain_seconds: fields.at("drain_seconds").and_then(|at| at.bounded(&DRAIN_SECONDS, report)),
+            egress: fields.at("egress").and_then(|at| at.one_of(EGRESS, report)),
+        };
+        fields.finish(report);
+        server
+    }
+
+    /// The addresses that are given, by their key.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Located<SocketAddr>> {
+        [&self.http, &self.https, &self.admin].into_iter().flatten()
+    }
+}
+
+impl Decode for SocketAddr {
+    fn decode(at: &At<'_>, report: &mut Report<'_>) -> Option<Self> {
+        let text = String::decode(at, report)?;
+        if let Ok(address) = text.parse() {
+            return Some(address);
+        }
+        let help = match text.rsplit_once(':') {
+            _ if text.parse::<std::net::IpAddr>().is_ok() => format!("add a port: \"{text}:8080\""),
+            Some(("", port)) => {
+                format!("add an address: \"0.0.0.0:{port}\" for every interface, \"127.0.0.1:{port}\" for this machine")
+            }
+            Some(("localhost", port)) => format!("write the address: \"127.0.0.1:{port}\""),
+            _ => "write it as \"127.0.0.1:8080\" or \"[::1]:8080\"".to_owned(),
+        };
+        report.error(at, format!("`{}` is no address with a port: \"{text}\"", at.key), help);
+        None
+    }
+}
+
+/// The items of an array of tables, each with its place.
+fn list<T>(
+    at: Option<At<'_>>,
+    report: &mut Report<'_>,
+    decode: impl Fn(&At<'_>, &mut Report<'_>) -> Option<T>,
+) -> Vec<Located<T>> {
+    let items = at.and_then(|at| at.items(report)).unwrap_or_default();
+    items.iter().filter_map(|item| Some(item.located(decode(item, report)?))).collect()
+}
+
+fn server_limits(at: &At<'_>, report: &mut Report<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(mut fields) = Fields::new(at, report) else {
+        return limits;
+    };
+    for limit in TABLE {
+        if let Some(value) = fields.at(limit.key).and_then(|at| at.bounded(limit, report)) {
+            limits.set(limit.key, value);
+        }
+    }
+    fields.finish(report);
+    limits
+}
+
+/// `[worker.limits]`: what the worker may use, up to what the server grants every worker.
+pub(super) fn worker_limits(at: &At<'_>, server: &Limits, report: &mut Report<'_>) -> Limits {
+    let mut limits = *server;
+    let Some(mut fields) = Fields::new(at, report) else {
+        return limits;
+    };
+    for limit in TABLE {
+        let Some(at) = fields.at(limit.key) else {
+            continue;
+        };
+        if limit.scope == Scope::Server {
+            report.error_at_key(
+                &at,
+                format!("`{}` is a limit of the server, not of one worker", limit.key),
+                "move it to [limits]",
+            );
+            continue;
+        }
+        let Some(value) = at.bounded(limit, report) else {
+            continue;
+        };
+        let ceiling = server.get(limit.key).unwrap_or(limit.max);
+        if value > ceiling {
+            report.error(
+                &at,
+                format!("`{}` is {value}, above the server's {ceiling}{}", at.key, limit.unit.suffix()),
+                format!("lower it, or raise `{}` in [limits]", limit.key),
+            );
+        }
+        limits.set(limit.key, value);
+    }
+    fields.finish(report);
+    limits
+}
+
+fn certificate(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> Option<Certificate> {
+    let mut fields = Fields::new(at, report)?;
+    let cert = existing_file(&mut fields, "cert", directory, report);
+    let key = existing_file(&mut fields, "key", directory, report);
+    fields.finish(report);
+    Some(Certificate { cert: cert?, key: key? })
+}
+
+fn existing_file(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    directory: &Path,
+    report: &mut Report<'_>,
+) -> Option<PathBuf> {
+    let text: Located<String> = fields.required(key, report)?;
+    let path: PathBuf = directory.join(&text.value).components().collect();
+    if !path.is_file() {
+        report.error_located(
+            &text,
+            format!("`{}` names no file: {}", text.key, path.display()),
+            "name a PEM file; a relative path starts at this configuration's directory",
+        );
+        return None;
+    }
+    Some(path)
+}
+
+// === impl ServerConfig ===
+
+impl ServerConfig {
+    /// Checks what only shows once the workers are loaded: that names and routes are there once. `loaded` has the name and
+    /// the project's own routes of each entry of [`ServerConfig::workers`], in the same order.
+    #[must_use]
+    pub fn check_workers(&self, loaded: &[(String, Vec<crate::route::RoutePattern>)]) -> Vec<Diagnostic> {
+        check::loaded_workers(&self.workers, loaded)
+    }
+}
+
+impl WorkerEntry {
+    /// The patterns given here, `hostnames` before `routes`.
+    pub fn patterns(&self) -> impl Iterator<Item = &crate::route::RoutePattern> {
+        self.hostnames.iter().chain(&self.routes)
+    }
+}

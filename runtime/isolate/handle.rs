@@ -1,0 +1,240 @@
+//! The host's side of an isolate: start it, load a worker into it, give it events, retire it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http_body::Frame;
+use http_body::SizeHint;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+
+use crate::Body;
+use crate::BodyError;
+use crate::BodyStream;
+use crate::Engine;
+use crate::Failure;
+use crate::Outcome;
+use crate::Watchdog;
+use crate::WorkerCode;
+use crate::message::Answered;
+use crate::message::Event;
+use crate::message::FetchRequest;
+use crate::message::Inbox;
+use crate::message::Message;
+
+/// V8 may use about 1 MiB of it before it throws a `RangeError`.
+const STACK: usize = 4 << 20;
+
+/// What every isolate of a process is started with.
+#[derive(Clone)]
+pub struct IsolateOptions {
+    pub engine: Arc<dyn Engine>,
+    pub watchdog: Watchdog,
+    /// Drives the I/O of operations.
+    pub front: tokio::runtime::Handle,
+}
+
+/// One isolate on its thread. Dropping the handle retires the isolate.
+pub struct IsolateHandle {
+    inbox: Inbox,
+    status: Arc<Status>,
+}
+
+/// What the host may know of an isolate without asking it.
+#[derive(Default)]
+pub struct Status {
+    /// It takes no new invocation and ends once the running ones have.
+    pub(crate) condemned: AtomicBool,
+    /// Its thread is about to end.
+    pub(crate) ended: AtomicBool,
+    /// Invocations given to it that have not ended.
+    pub(crate) in_flight: AtomicUsize,
+    next_invocation: AtomicU32,
+    /// Heap, external and ArrayBuffer bytes, as of the last time it was idle.
+    pub(crate) heap_bytes: AtomicU64,
+}
+
+/// What became of a request that was given to an isolate.
+pub enum Given {
+    Answered(http::Response<Body>),
+    Failed(Failure),
+    /// The isolate was condemned before it began; give the request to another one.
+    Returned(FetchRequest),
+}
+
+// === impl IsolateHandle ===
+
+impl IsolateHandle {
+    /// Starts a blank isolate on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn start(options: IsolateOptions) -> std::io::Result<Self> {
+        let (inbox, events) = mpsc::unbounded_channel();
+        let status = Arc::new(Status::default());
+        let thread_status = Arc::clone(&status);
+        let thread_inbox = inbox.clone();
+        std::thread::Builder::new().name("isolate".to_owned()).stack_size(STACK).spawn(move || {
+            crate::run::thread(&options, thread_inbox, events, thread_status);
+        })?;
+        Ok(Self { inbox, status })
+    }
+
+    /// Makes it one of `worker`: compiles and evaluates its modules.
+    ///
+    /// # Errors
+    /// When the worker fails to start; the isolate is then of no use.
+    pub async fn load(&self, worker: Arc<WorkerCode>) -> Result<(), Failure> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Failure::new(Outcome::Internal, "the isolate's thread ended while the worker was loaded");
+        self.inbox.send(Message::Load(worker, reply)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Gives it an event. Dropping the future, or the answer's body before its end, tells it that the client has gone.
+    pub async fn dispatch(&self, request: FetchRequest) -> Given {
+        let invocation = self.status.next_invocation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let (reply, answer) = oneshot::channel();
+        self.status.in_flight.fetch_add(1, Ordering::AcqRel);
+        let event = Message::Event(Box::new(Event { invocation, request, reply }));
+        if let Err(mpsc::error::SendError(event)) = self.inbox.send(event) {
+            self.status.in_flight.fetch_sub(1, Ordering::AcqRel);
+            return match event {
+                Message::Event(event) => Given::Returned(event.request),
+                _ => Given::Failed(ended()),
+            };
+        }
+        let mut client = Client { inbox: self.inbox.clone(), invocation, leaves: true };
+        match answer.await {
+            Ok(Answered::Response(response)) => Given::Answered(client.accompany(response)),
+            Ok(Answered::Failed(failure)) => {
+                client.leaves = false;
+                Given::Failed(failure)
+            }
+            Ok(Answered::Returned(request)) => {
+                client.leaves = false;
+                Given::Returned(request)
+            }
+            Err(_) => {
+                client.leaves = false;
+                Given::Failed(ended())
+            }
+        }
+    }
+
+    /// Lets the running invocations finish, then ends the isolate.
+    pub fn retire(&self) {
+        let _ = self.inbox.send(Message::Retire);
+    }
+
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+}
+
+impl Drop for IsolateHandle {
+    fn drop(&mut self) {
+        self.retire();
+    }
+}
+
+fn ended() -> Failure {
+    Failure::new(Outcome::IsolateReset, "the isolate ended before the handler answered")
+}
+
+// === impl Status ===
+
+impl Status {
+    #[must_use]
+    pub fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
+    }
+
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Bytes that the isolate's heap held when it was last idle.
+    #[must_use]
+    pub fn heap_bytes(&self) -> u64 {
+        self.heap_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// The client of one invocation. Its drop says that the client left, unless the answer has been handed over whole.
+struct Client {
+    inbox: Inbox,
+    invocation: u32,
+    leaves: bool,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Goes with a streaming body; the other kinds need no company.
+    fn accompany(mut self, response: http::Response<Body>) -> http::Response<Body> {
+        use http_body_util::BodyExt;
+        match response.into_parts() {
+            (parts, Body::Stream(stream)) => {
+                let stream = Accompanied { stream, client: Some(self) };
+                http::Response::from_parts(parts, Body::Stream(stream.boxed_unsync()))
+            }
+            (parts, body) => {
+                self.leaves = false;
+                http::Response::from_parts(parts, body)
+            }
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.leaves {
+            let _ = self.inbox.send(Message::ClientGone(self.invocation));
+        }
+    }
+}
+
+/// A streaming body with its client: dropped before its end, the client has left.
+struct Accompanied {
+    stream: BodyStream,
+    client: Option<Client>,
+}
+
+impl http_body::Body for Accompanied {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.stream).poll_frame(cx));
+        // A body of known length is not polled past its last byte.
+        let over = frame.is_none() || self.stream.is_end_stream() || self.stream.size_hint().exact() == Some(0);
+        if over && let Some(mut client) = self.client.take() {
+            client.leaves = false;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.stream.size_hint()
+    }
+}

@@ -1,0 +1,51 @@
+//! What one isolate and its invocations may use. The numbers come from the configuration; nothing here is unlimited.
+
+use std::time::Duration;
+
+/// The limits of one worker, as its isolates enforce them.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// CPU time of one invocation, over all of its turns.
+    pub cpu: Duration,
+    /// CPU time of compiling and evaluating the worker's modules.
+    pub startup_cpu: Duration,
+    /// Wall time from dispatch to the head of the answer.
+    pub wall: Duration,
+    /// How long `ctx.waitUntil` work and a streaming answer's producer may go on after the answer or the client has gone.
+    pub wait_until: Duration,
+    /// Exchanges with the world that one invocation may start.
+    pub subrequests: u32,
+    /// The V8 heap, in bytes.
+    pub heap: usize,
+    /// Timers one invocation may have pending.
+    pub timers: u32,
+    /// Operations one invocation may have in flight.
+    pub operations: u32,
+    /// Bytes of console output that one invocation may write before the rest is dropped.
+    pub log_bytes: usize,
+}
+
+/// CPU time of a turn that no invocation owns (promise plumbing of the engine, finalizers).
+pub(crate) const AMBIENT_CPU: Duration = Duration::from_millis(10);
+/// Chunks of a body that JavaScript writes, between the isolate and the connection.
+pub(crate) const BODY_CHUNKS: usize = 8;
+/// Added to the heap limit once it is reached, so that the engine can unwind instead of aborting the process.
+pub(crate) const HEAP_GRACE: usize = 16 << 20;
+/// Rounds of `unhandledrejection` handlers in one turn.
+pub(crate) const REJECTION_ROUNDS: usize = 16;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cpu: Duration::from_millis(50),
+            startup_cpu: Duration::from_secs(1),
+            wall: Duration::from_secs(30),
+            wait_until: Duration::from_secs(30),
+            subrequests: 50,
+            heap: 128 << 20,
+            timers: 10_000,
+            operations: 1_000,
+            log_bytes: 256 << 10,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What arrives at an isolate's loop: events from the host and finished operations from the front runtime. Everything is
+//! owned and `Send`; no V8 handle crosses.
+
+use std::sync::Arc;
+
+use deno_core::v8;
+use http::HeaderMap;
+use http::Method;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+
+use crate::Body;
+use crate::Failure;
+use crate::WorkerCode;
+
+/// One thing for the loop to do.
+pub(crate) enum Message {
+    /// Turns a blank isolate into one of this worker. First, and once.
+    Load(Arc<WorkerCode>, oneshot::Sender<Result<(), Failure>>),
+    Event(Box<Event>),
+    /// An operation is done; its promise settles in a turn of its owner.
+    Complete(u32, Settle),
+    /// The same, with a value that never left the isolate.
+    CompleteHere(u32),
+    /// The client of this invocation went away before the end of the answer.
+    ClientGone(u32),
+    /// Finish what runs, then end.
+    Retire,
+}
+
+/// One event, and where its answer goes.
+pub(crate) struct Event {
+    pub(crate) invocation: u32,
+    pub(crate) request: FetchRequest,
+    pub(crate) reply: Reply,
+}
+
+pub(crate) type Reply = oneshot::Sender<Answered>;
+
+/// What became of an event.
+pub(crate) enum Answered {
+    Response(http::Response<Body>),
+    Failed(Failure),
+    /// The isolate takes no new invocation; nothing of the request was used.
+    Returned(FetchRequest),
+}
+
+/// A request, as it crosses the seam.
+#[derive(Debug)]
+pub struct FetchRequest {
+    pub method: Method,
+    /// Absolute, as the client sent it.
+    pub url: String,
+    pub headers: HeaderMap,
+    pub body: Body,
+    /// `request.cf`, a JSON object.
+    pub cf: Option<Arc<str>>,
+}
+
+/// The value that an operation settles its promise with, made on the isolate's thread.
+pub type Settle = Box<dyn for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &crate::State) -> Settled<'s> + Send>;
+
+/// Fulfilled with a value, or rejected with one.
+pub type Settled<'s> = Result<v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>>;
+
+/// The sending side of an isolate's loop.
+pub(crate) type Inbox = mpsc::UnboundedSender<Message>;

@@ -1,0 +1,382 @@
+//! The worker's modules inside the engine: compiled once each, resolved only within the bundle, evaluated in a turn.
+//!
+//! The registry is Holm's own, beside deno_core's (which serves the shims), so that an import is one synchronous step of
+//! the turn that asks for it: no file, no loader, no event loop is involved.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use deno_core::v8;
+
+use crate::State;
+use crate::WorkerCode;
+use crate::worker::Source;
+use crate::worker::SourceKind;
+
+/// Modules smaller than this compile faster than their bytecode loads.
+const CODE_CACHE_FROM: usize = 4 << 10;
+
+/// The modules that the isolate has compiled.
+#[derive(Default)]
+pub(crate) struct Modules {
+    by_specifier: RefCell<HashMap<String, v8::Global<v8::Module>>>,
+    /// Specifiers by the engine's identity hash, for resolving relative to the importer.
+    specifiers: RefCell<HashMap<i32, Vec<(v8::Global<v8::Module>, String)>>>,
+    /// Values of synthetic modules, until they are evaluated.
+    defaults: RefCell<HashMap<String, v8::Global<v8::Value>>>,
+    /// `module.exports` of the CommonJS modules, by specifier.
+    common_js: RefCell<HashMap<String, v8::Global<v8::Object>>>,
+}
+
+/// Compiles, links and evaluates the main module; answers its namespace and the promise of its evaluation. `None`: an
+/// exception is pending.
+pub(crate) fn load_main<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    worker: &WorkerCode,
+) -> Option<(v8::Local<'s, v8::Module>, v8::Local<'s, v8::Value>)> {
+    let modules = registry(scope)?;
+    let module = modules.get(scope, worker, &worker.main)?;
+    module.instantiate_module(scope, resolve_callback)?;
+    let promise = module.evaluate(scope)?;
+    Some((module, promise))
+}
+
+/// Keeps the engine's bytecode of the modules for the next isolates of this version. Called when the isolate is idle.
+pub(crate) fn keep_bytecode(scope: &mut v8::PinScope<'_, '_>, worker: &WorkerCode) {
+    let Some(modules) = registry(scope) else { return };
+    for (specifier, module) in modules.by_specifier.borrow().iter() {
+        let Some(source) = worker.modules.get(specifier) else { continue };
+        if source.kind != SourceKind::EsModule || source.bytes.len() < CODE_CACHE_FROM {
+            continue;
+        }
+        if worker.caches.bytecode.lock().contains_key(specifier) {
+            continue;
+        }
+        let module = v8::Local::new(scope, module);
+        let script = module.get_unbound_module_script(scope);
+        if let Some(data) = script.create_code_cache() {
+            worker.caches.bytecode.lock().insert(specifier.clone(), Arc::from(&data[..]));
+        }
+    }
+}
+
+fn registry(scope: &v8::PinScope<'_, '_>) -> Option<Rc<Modules>> {
+    scope.get_slot::<Rc<Modules>>().map(Rc::clone)
+}
+
+// === impl Modules ===
+
+impl Modules {
+    /// The module `specifier` of the bundle, compiled. `None`: an exception is pending.
+    fn get<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        worker: &WorkerCode,
+        specifier: &str,
+    ) -> Option<v8::Local<'s, v8::Module>> {
+        if let Some(module) = self.by_specifier.borrow().get(specifier) {
+            return Some(v8::Local::new(scope, module));
+        }
+        let Some(source) = worker.modules.get(specifier) else {
+            throw(scope, &format!("No such module \"{specifier}\"."));
+            return None;
+        };
+        let module = match source.kind {
+            SourceKind::EsModule => compile(scope, worker, specifier, source)?,
+            SourceKind::CommonJs => {
+                let exports = self.require(scope, worker, specifier)?;
+                self.synthetic(scope, specifier, exports.into())?
+            }
+            SourceKind::CompiledWasm => {
+                let value = wasm(scope, worker, specifier, source)?;
+                self.synthetic(scope, specifier, value)?
+            }
+            SourceKind::Text => {
+                let value = text(scope, &source.bytes)?;
+                self.synthetic(scope, specifier, value.into())?
+            }
+            SourceKind::Data => {
+                let store = v8::ArrayBuffer::new_backing_store_from_vec(source.bytes.to_vec()).make_shared();
+                let value = v8::ArrayBuffer::with_backing_store(scope, &store);
+                self.synthetic(scope, specifier, value.into())?
+            }
+            SourceKind::Json => {
+                let json = text(scope, &source.bytes)?;
+                let value = v8::json::parse(scope, json)?;
+                self.synthetic(scope, specifier, value)?
+            }
+        };
+        let global = v8::Global::new(scope, module);
+        let hash = module.get_identity_hash().get();
+        self.specifiers.borrow_mut().entry(hash).or_default().push((global.clone(), specifier.to_owned()));
+        self.by_specifier.borrow_mut().insert(specifier.to_owned(), global);
+        Some(module)
+    }
+
+    fn synthetic<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        specifier: &str,
+        value: v8::Local<'_, v8::Value>,
+    ) -> Option<v8::Local<'s, v8::Module>> {
+        let name = v8::String::new(scope, specifier)?;
+        let default = v8::String::new(scope, "default")?;
+        let module = v8::Module::create_synthetic_module(scope, name, &[default], evaluate_synthetic);
+        self.defaults.borrow_mut().insert(specifier.to_owned(), v8::Global::new(scope, value));
+        Some(module)
+    }
+
+    fn specifier_of(&self, scope: &v8::PinScope<'_, '_>, module: v8::Local<'_, v8::Module>) -> Option<String> {
+        let specifiers = self.specifiers.borrow();
+        let candidates = specifiers.get(&module.get_identity_hash().get())?;
+        candidates
+            .iter()
+            .find(|(known, _)| v8::Local::new(scope, known) == module)
+            .map(|(_, specifier)| specifier.clone())
+    }
+
+    /// `module.exports` of a CommonJS module, evaluated on first use.
+    fn require<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        worker: &WorkerCode,
+        specifier: &str,
+    ) -> Option<v8::Local<'s, v8::Object>> {
+        let key = v8::String::new(scope, "exports")?;
+        if let Some(module) = self.common_js.borrow().get(specifier) {
+            let module = v8::Local::new(scope, module);
+            return module.get(scope, key.into())?.to_object(scope);
+        }
+        let source = worker.modules.get(specifier)?;
+        let code = text(scope, &source.bytes)?;
+        let origin = origin(scope, specifier, Syntax::Script)?;
+        let mut compiled = v8::script_compiler::Source::new(code, Some(&origin));
+        let parameters = [v8::String::new(scope, "module")?, key, v8::String::new(scope, "require")?];
+        let function = v8::script_compiler::compile_function(
+            scope,
+            &mut compiled,
+            &parameters,
+            &[],
+            v8::script_compiler::CompileOptions::NoCompileOptions,
+            v8::script_compiler::NoCacheReason::NoReason,
+        )?;
+        let module = v8::Object::new(scope);
+        let exports = v8::Object::new(scope);
+        module.set(scope, key.into(), exports.into())?;
+        let kept = v8::Global::new(scope, module);
+        self.common_js.borrow_mut().insert(specifier.to_owned(), kept);
+        let referrer = v8::String::new(scope, specifier)?;
+        let require = v8::Function::builder(require_callback).data(referrer.into()).build(scope)?;
+        let this = v8::undefined(scope).into();
+        function.call(scope, this, &[module.into(), exports.into(), require.into()])?;
+        module.get(scope, key.into())?.to_object(scope)
+    }
+}
+
+/// What a source text is parsed as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Module,
+    Script,
+}
+
+fn origin<'s>(scope: &mut v8::PinScope<'s, '_>, specifier: &str, syntax: Syntax) -> Option<v8::ScriptOrigin<'s>> {
+    let name = v8::String::new(scope, specifier)?;
+    Some(v8::ScriptOrigin::new(scope, name.into(), 0, 0, false, 0, None, false, false, syntax == Syntax::Module, None))
+}
+
+fn compile<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    worker: &WorkerCode,
+    specifier: &str,
+    source: &Source,
+) -> Option<v8::Local<'s, v8::Module>> {
+    let code = text(scope, &source.bytes)?;
+    let origin = origin(scope, specifier, Syntax::Module)?;
+    let cached = worker.caches.bytecode.lock().get(specifier).cloned();
+    let Some(cached) = cached else {
+        let mut source = v8::script_compiler::Source::new(code, Some(&origin));
+        return v8::script_compiler::compile_module(scope, &mut source);
+    };
+    let mut source =
+        v8::script_compiler::Source::new_with_cached_data(code, Some(&origin), v8::CachedData::new(&cached));
+    v8::script_compiler::compile_module2(
+        scope,
+        &mut source,
+        v8::script_compiler::CompileOptions::ConsumeCodeCache,
+        v8::script_compiler::NoCacheReason::NoReason,
+    )
+}
+
+fn wasm<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    worker: &WorkerCode,
+    specifier: &str,
+    source: &Source,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let mut cache = worker.caches.wasm.lock();
+    if let Some(compiled) = cache.get(specifier) {
+        return v8::WasmModuleObject::from_compiled_module(scope, compiled).map(Into::into);
+    }
+    let module = v8::WasmModuleObject::compile(scope, &source.bytes)?;
+    cache.insert(specifier.to_owned(), module.get_compiled_module());
+    Some(module.into())
+}
+
+fn text<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: &[u8]) -> Option<v8::Local<'s, v8::String>> {
+    let string = v8::String::new_from_utf8(scope, bytes, v8::NewStringType::Normal);
+    if string.is_none() {
+        throw(scope, "A module is too large.");
+    }
+    string
+}
+
+pub(crate) fn throw(scope: &mut v8::PinScope<'_, '_>, message: &str) {
+    if let Some(message) = v8::String::new(scope, message) {
+        let error = v8::Exception::error(scope, message);
+        scope.throw_exception(error);
+    }
+}
+
+/// Resolves `specifier` as imported by `referrer`, within the bundle.
+fn resolve<'a>(worker: &'a WorkerCode, specifier: &'a str, referrer: &str) -> Option<&'a str> {
+    let path = if specifier.starts_with("./") || specifier.starts_with("../") {
+        let mut segments: Vec<&str> = referrer.split('/').collect();
+        segments.pop();
+        for segment in specifier.split('/') {
+            match segment {
+                "." | "" => {}
+                ".." => {
+                    segments.pop()?;
+                }
+                name => segments.push(name),
+            }
+        }
+        segments.join("/")
+    } else {
+        specifier.trim_start_matches('/').to_owned()
+    };
+    worker.modules.get_key_value(&path).map(|(known, _)| known.as_str())
+}
+
+fn import<'s>(scope: &mut v8::PinScope<'s, '_>, specifier: &str, referrer: &str) -> Option<v8::Local<'s, v8::Module>> {
+    let state = scope.get_slot::<Rc<State>>().map(Rc::clone)?;
+    let worker = state.worker()?;
+    let modules = registry(scope)?;
+    let Some(path) = resolve(&worker, specifier, referrer) else {
+        let hint = if specifier.starts_with("node:") || specifier.starts_with("cloudflare:") {
+            "This built-in module is not available in Holm yet."
+        } else {
+            "Only modules of the worker's bundle can be imported."
+        };
+        throw(scope, &format!("No such module \"{specifier}\", imported from \"{referrer}\". {hint}"));
+        return None;
+    };
+    modules.get(scope, &worker, path)
+}
+
+fn resolve_callback<'s>(
+    context: v8::Local<'s, v8::Context>,
+    specifier: v8::Local<'s, v8::String>,
+    _attributes: v8::Local<'s, v8::FixedArray>,
+    referrer: v8::Local<'s, v8::Module>,
+) -> Option<v8::Local<'s, v8::Module>> {
+    v8::callback_scope!(unsafe scope, context);
+    let specifier = specifier.to_rust_string_lossy(scope);
+    let referrer = registry(scope)?.specifier_of(scope, referrer)?;
+    import(scope, &specifier, &referrer)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the engine's signature")]
+fn evaluate_synthetic<'s>(
+    context: v8::Local<'s, v8::Context>,
+    module: v8::Local<'s, v8::Module>,
+) -> Option<v8::Local<'s, v8::Value>> {
+    v8::callback_scope!(unsafe scope, context);
+    if let Some(modules) = registry(scope)
+        && let Some(specifier) = modules.specifier_of(scope, module)
+        && let Some(value) = modules.defaults.borrow_mut().remove(&specifier)
+        && let Some(name) = v8::String::new(scope, "default")
+    {
+        let value = v8::Local::new(scope, value);
+        module.set_synthetic_module_export(scope, name, value)?;
+    }
+    let resolver = v8::PromiseResolver::new(scope)?;
+    let undefined = v8::undefined(scope);
+    resolver.resolve(scope, undefined.into())?;
+    Some(resolver.get_promise(scope).into())
+}
+
+fn require_callback<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    arguments: v8::FunctionCallbackArguments<'s>,
+    mut result: v8::ReturnValue,
+) {
+    let specifier = arguments.get(0).to_rust_string_lossy(scope);
+    let referrer = arguments.data().to_rust_string_lossy(scope);
+    let Some(worker) = scope.get_slot::<Rc<State>>().and_then(|state| state.worker()) else { return };
+    let Some(modules) = registry(scope) else { return };
+    let Some(path) = resolve(&worker, &specifier, &referrer) else {
+        throw(scope, &format!("Cannot find module '{specifier}', required from '{referrer}'."));
+        return;
+    };
+    if worker.modules.get(path).is_some_and(|source| source.kind == SourceKind::CommonJs) {
+        if let Some(exports) = modules.require(scope, &worker, path) {
+            result.set(exports.into());
+        }
+        return;
+    }
+    let Some(module) = modules.get(scope, &worker, path) else { return };
+    if module.instantiate_module(scope, resolve_callback).is_none() || module.evaluate(scope).is_none() {
+        return;
+    }
+    result.set(module.get_module_namespace());
+}
+
+/// `import()`: one step within the turn that calls it.
+#[expect(clippy::unnecessary_wraps, reason = "the engine's signature")]
+pub(crate) fn import_dynamically<'s, 'i>(
+    scope: &mut v8::PinScope<'s, 'i>,
+    _options: v8::Local<'s, v8::Data>,
+    referrer: v8::Local<'s, v8::Value>,
+    specifier: v8::Local<'s, v8::String>,
+    _attributes: v8::Local<'s, v8::FixedArray>,
+) -> Option<v8::Local<'s, v8::Promise>> {
+    let resolver = v8::PromiseResolver::new(scope)?;
+    let promise = resolver.get_promise(scope);
+    let specifier = specifier.to_rust_string_lossy(scope);
+    let referrer = referrer.to_rust_string_lossy(scope);
+    v8::tc_scope!(let scope, scope);
+    let evaluated = import(scope, &specifier, &referrer).and_then(|module| {
+        module.instantiate_module(scope, resolve_callback)?;
+        let evaluation = module.evaluate(scope)?;
+        let evaluation = v8::Local::<v8::Promise>::try_from(evaluation).ok()?;
+        let namespace = module.get_module_namespace();
+        let answer = v8::Function::builder(answer_data).data(namespace).build(scope)?;
+        evaluation.then(scope, answer)
+    });
+    match evaluated {
+        Some(namespace) => {
+            resolver.resolve(scope, namespace.into())?;
+        }
+        None => {
+            if scope.has_terminated() {
+                return None;
+            }
+            let error = scope.exception().unwrap_or_else(|| v8::undefined(scope).into());
+            scope.reset();
+            resolver.reject(scope, error)?;
+        }
+    }
+    Some(promise)
+}
+
+fn answer_data<'s>(
+    _scope: &mut v8::PinScope<'s, '_>,
+    arguments: v8::FunctionCallbackArguments<'s>,
+    mut result: v8::ReturnValue,
+) {
+    result.set(arguments.data());
+}

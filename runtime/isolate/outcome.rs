@@ -1,0 +1,77 @@
+//! How an invocation ended: a closed enum, so that the front picks status codes by an exhaustive match, and the failure
+//! that carries it with what the log (never the client of a production server) may know.
+
+/// How an invocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The handler answered and what it left running came to its end.
+    Ok,
+    /// The handler threw, rejected, or answered with something that is no `Response`. The tenant's fault.
+    Exception,
+    /// The worker has no handler for the event. The tenant's fault.
+    NoHandler,
+    /// The invocation used its CPU budget (`limits.cpu_ms`). The tenant's fault.
+    CpuExceeded,
+    /// The isolate reached its memory limit. The tenant's fault.
+    MemoryExceeded,
+    /// No answer within the wall-clock limit. The tenant's fault.
+    WallExceeded,
+    /// Nothing is left that could make the handler answer. The tenant's fault.
+    Hung,
+    /// The module could not be compiled, or threw while it was evaluated. The tenant's fault.
+    StartupFailed,
+    /// Evaluating the module used the start-up CPU budget. The tenant's fault.
+    StartupExceeded,
+    /// The client went away before the answer. The client's doing.
+    ClientGone,
+    /// The isolate was dropped while the invocation ran, for another invocation's fault.
+    IsolateReset,
+    /// The worker's or the server's bounds on concurrency and queues are reached.
+    Overloaded,
+    /// The host failed. Our fault.
+    Internal,
+}
+
+/// A failed invocation: the outcome, and what its log line says.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub outcome: Outcome,
+    /// One line for the log and for the error page of `dev`.
+    pub message: String,
+    /// The mapped stack, where there is one.
+    pub stack: Option<String>,
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// The stable code in the `x-holm-error` header, the log and the metrics.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Exception => "exception",
+            Self::NoHandler => "no_handler",
+            Self::CpuExceeded => "cpu_exceeded",
+            Self::MemoryExceeded => "memory_exceeded",
+            Self::WallExceeded => "wall_exceeded",
+            Self::Hung => "hung",
+            Self::StartupFailed => "startup_failed",
+            Self::StartupExceeded => "startup_exceeded",
+            Self::ClientGone => "client_gone",
+            Self::IsolateReset => "isolate_reset",
+            Self::Overloaded => "overloaded",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    #[must_use]
+    pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+        Self { outcome, message: message.into(), stack: None }
+    }
+}

@@ -1,0 +1,642 @@
+//! An isolate's thread: takes the next thing to do, enters a turn for the invocation that owns it, acts on how it ended.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+use std::time::Instant;
+
+use deno_core::JsRuntime;
+use deno_core::PollEventLoopOptions;
+use deno_core::v8;
+use tokio::sync::mpsc;
+
+use crate::Failure;
+use crate::Ledger;
+use crate::Outcome;
+use crate::State;
+use crate::WorkerCode;
+use crate::ambient::AmbientWaker;
+use crate::handle::IsolateOptions;
+use crate::handle::Status;
+use crate::hooks::Hooks;
+use crate::invocation::Invocation;
+use crate::limits::AMBIENT_CPU;
+use crate::message::Answered;
+use crate::message::Event;
+use crate::message::Inbox;
+use crate::message::Message;
+use crate::message::Settled;
+use crate::modules;
+use crate::modules::Modules;
+use crate::observe::InvocationRecord;
+use crate::observe::Level;
+use crate::observe::LogRecord;
+use crate::state::Owner;
+use crate::turn;
+use crate::turn::Entry;
+use crate::turn::Verdict;
+use crate::watchdog::Slot;
+
+/// After this long without work the heap is measured and bytecode is kept.
+const IDLE_AFTER: Duration = Duration::from_millis(50);
+
+/// The thread's whole life.
+pub(crate) fn thread(
+    options: &IsolateOptions,
+    inbox: Inbox,
+    events: mpsc::UnboundedReceiver<Message>,
+    status: Arc<Status>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .max_blocking_threads(2)
+        .thread_keep_alive(Duration::from_secs(2))
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            match Isolate::new(options, inbox, Arc::clone(&status)) {
+                Ok(isolate) => isolate.run(events).await,
+                Err(error) => tracing::error!(%error, "an isolate could not be made"),
+            }
+        }),
+        Err(error) => tracing::error!(%error, "an isolate's thread has no event loop"),
+    }
+    status.ended.store(true, Ordering::Release);
+}
+
+struct Isolate {
+    // Dropped in this order: handles into the engine before the engine.
+    hooks: Hooks,
+    context: v8::Global<v8::Context>,
+    state: Rc<State>,
+    slot: Arc<Slot>,
+    runtime: JsRuntime,
+    status: Arc<Status>,
+    ambient: Arc<AmbientWaker>,
+    stage: Stage,
+    /// No deadline of an invocation comes before this.
+    sweep_at: Option<Instant>,
+}
+
+/// Where the isolate is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// No tenant's code yet.
+    Blank,
+    Serving,
+    /// Takes no new invocation; ends with the running ones, at the latest at this time.
+    Draining(Instant),
+    Over,
+}
+
+/// The next thing to do.
+enum Next {
+    Message(Message),
+    Timer,
+    Ambient,
+    Sweep,
+    /// Nothing, for a moment.
+    Idle,
+    Closed,
+}
+
+// === impl Isolate ===
+
+impl Isolate {
+    fn new(options: &IsolateOptions, inbox: Inbox, status: Arc<Status>) -> Result<Self, crate::hooks::MissingHook> {
+        let ambient = Arc::new(AmbientWaker::default());
+        let state = Rc::new(State::new(options.front.clone(), inbox, Arc::clone(&ambient)));
+        let mut runtime = options.engine.runtime(Rc::clone(&state));
+        turn::watch_heap(&mut runtime, Rc::clone(&state.heap_exceeded));
+        let context = runtime.main_context();
+        let isolate = runtime.v8_isolate();
+        isolate.set_slot(Rc::clone(&state));
+        isolate.set_slot(Rc::new(Modules::default()));
+        isolate.set_promise_reject_callback(turn::on_promise_reject);
+        isolate.set_host_import_module_dynamically_callback(modules::import_dynamically);
+        isolate.set_allow_wasm_code_generation_callback(deny_wasm_from_bytes);
+        isolate.set_allow_atomics_wait(false);
+        let slot = options.watchdog.slot(isolate.thread_safe_handle());
+        let hooks = {
+            v8::scope_with_context!(scope, isolate, &context);
+            Hooks::take(scope)?
+        };
+        // The engine's loop gets its waker once; from then on it says when it wants to be polled.
+        ambient.want();
+        Ok(Self { hooks, context, state, slot, runtime, status, ambient, stage: Stage::Blank, sweep_at: None })
+    }
+
+    async fn run(mut self, mut events: mpsc::UnboundedReceiver<Message>) {
+        let mut idle = Idle::Busy;
+        let sleep = tokio::time::sleep(Duration::from_secs(3600));
+        let mut sleep = std::pin::pin!(sleep);
+        let mut timer_last = false;
+        while self.stage != Stage::Over {
+            let next = self.next(&mut events, sleep.as_mut(), &mut idle, timer_last).await;
+            timer_last = matches!(next, Next::Timer);
+            if !matches!(next, Next::Idle) {
+                idle = Idle::Busy;
+            }
+            match next {
+                Next::Message(message) => self.on_message(message),
+                Next::Timer => self.fire_timer(),
+                Next::Ambient => self.ambient_turn(),
+                Next::Sweep => self.sweep(),
+                Next::Idle => self.on_idle(&mut idle),
+                Next::Closed => break,
+            }
+            self.move_on();
+        }
+        self.status.condemned.store(true, Ordering::Release);
+        self.end_all();
+        events.close();
+        while let Ok(message) = events.try_recv() {
+            self.refuse(message);
+        }
+    }
+
+    /// Waits for the next thing to do. Timers and messages take turns, so that neither starves the other.
+    async fn next(
+        &mut self,
+        events: &mut mpsc::UnboundedReceiver<Message>,
+        mut sleep: Pin<&mut tokio::time::Sleep>,
+        idle: &mut Idle,
+        timer_last: bool,
+    ) -> Next {
+        let mut wake_at = None;
+        std::future::poll_fn(|cx| {
+            if self.ambient.take(cx) {
+                return Poll::Ready(Next::Ambient);
+            }
+            let now = Instant::now();
+            let due = self.state.timers.borrow_mut().next_due();
+            if !timer_last && due.is_some_and(|due| due <= now) {
+                return Poll::Ready(Next::Timer);
+            }
+            if let Poll::Ready(message) = events.poll_recv(cx) {
+                return Poll::Ready(message.map_or(Next::Closed, Next::Message));
+            }
+            if due.is_some_and(|due| due <= now) {
+                return Poll::Ready(Next::Timer);
+            }
+            if self.sweep_at.is_some_and(|at| at <= now) {
+                return Poll::Ready(Next::Sweep);
+            }
+            let idle_at = match *idle {
+                Idle::Busy => {
+                    *idle = Idle::Settling(now + IDLE_AFTER);
+                    // Whether anything can still happen is known as soon as nothing is left to do.
+                    return Poll::Ready(Next::Idle);
+                }
+                Idle::Settling(at) if at <= now => return Poll::Ready(Next::Idle),
+                Idle::Settling(at) => Some(at),
+                Idle::Measured => None,
+            };
+            let earliest = [due, self.sweep_at, idle_at].into_iter().flatten().min();
+            if let Some(at) = earliest {
+                if wake_at != Some(at) {
+                    sleep.as_mut().reset(at.into());
+                    wake_at = Some(at);
+                }
+                if sleep.as_mut().poll(cx).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Load(worker, reply) => {
+                let loaded = self.load(worker);
+                let _ = reply.send(loaded);
+            }
+            Message::Event(event) if self.stage == Stage::Serving => self.on_event(*event),
+            Message::Complete(id, settle) => self.complete(id, settle),
+            Message::CompleteHere(id) => {
+                if let Some(settled) = self.state.take_settled_here(id) {
+                    self.complete(id, |scope, _state| match settled {
+                        Ok(value) => Ok(v8::Local::new(scope, value)),
+                        Err(reason) => Err(v8::Local::new(scope, reason)),
+                    });
+                }
+            }
+            Message::ClientGone(owner) => self.on_client_gone(owner),
+            Message::Retire => self.condemn(),
+            event @ Message::Event(_) => self.refuse(event),
+        }
+    }
+
+    fn refuse(&self, message: Message) {
+        if let Message::Event(event) = message {
+            self.status.in_flight.fetch_sub(1, Ordering::AcqRel);
+            let _ = event.reply.send(Answered::Returned(event.request));
+        }
+    }
+
+    // --- turns
+
+    /// One turn of a live invocation, within what is left of its budget.
+    fn turn_of(&mut self, owner: Owner, work: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &State, &Hooks)) {
+        let budget = self.state.limits.borrow().cpu;
+        let left = self.state.with(owner, |invocation| invocation.ledger.left(budget));
+        let Ok(left) = left else { return };
+        let Some(left) = left else {
+            self.judge(owner, Verdict::CpuExceeded);
+            return;
+        };
+        let (verdict, cpu_ns) = self.turn(owner, left, work);
+        let _ = self.state.with(owner, |invocation| {
+            invocation.ledger.cpu_ns += cpu_ns;
+            invocation.ledger.turns += 1;
+        });
+        if verdict == Verdict::Left {
+            self.end_if_done(owner);
+        } else {
+            self.judge(owner, verdict);
+        }
+    }
+
+    fn turn(
+        &mut self,
+        owner: Owner,
+        budget: Duration,
+        work: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &State, &Hooks),
+    ) -> (Verdict, u64) {
+        let entry = Entry {
+            isolate: self.runtime.v8_isolate(),
+            context: &self.context,
+            state: &self.state,
+            hooks: &self.hooks,
+            slot: &self.slot,
+        };
+        turn::run(entry, owner, budget, work)
+    }
+
+    /// The invocation outran a limit: it ends, and so does the isolate once the others have finished.
+    fn judge(&mut self, owner: Owner, verdict: Verdict) {
+        let limits = self.state.limits.borrow().clone();
+        let failure = match verdict {
+            Verdict::Left => return,
+            Verdict::CpuExceeded => Failure::new(
+                Outcome::CpuExceeded,
+                format!("The worker exceeded its CPU budget of {} ms (limits.cpu_ms).", limits.cpu.as_millis()),
+            ),
+            Verdict::MemoryExceeded => Failure::new(
+                Outcome::MemoryExceeded,
+                format!("The worker exceeded its memory limit of {} MiB.", limits.heap >> 20),
+            ),
+        };
+        self.state.fail(owner, failure);
+        self.end(owner);
+        self.condemn();
+    }
+
+    fn condemn(&mut self) {
+        self.status.condemned.store(true, Ordering::Release);
+        match self.stage {
+            Stage::Blank | Stage::Over => self.stage = Stage::Over,
+            Stage::Serving => {
+                let until = Instant::now() + self.state.limits.borrow().wait_until;
+                self.stage = Stage::Draining(until);
+                self.sweep_before(until);
+            }
+            Stage::Draining(_) => {}
+        }
+    }
+
+    /// Leaves the draining stage once nothing runs.
+    fn move_on(&mut self) {
+        if let Stage::Draining(_) = self.stage
+            && self.state.invocations.borrow().is_empty()
+        {
+            self.stage = Stage::Over;
+        }
+    }
+
+    // --- what arrives
+
+    fn load(&mut self, worker: Arc<WorkerCode>) -> Result<(), Failure> {
+        if self.stage != Stage::Blank {
+            return Err(Failure::new(Outcome::Internal, "the isolate already runs a worker"));
+        }
+        *self.state.worker.borrow_mut() = Some(Arc::clone(&worker));
+        *self.state.limits.borrow_mut() = worker.limits.clone();
+        let budget = worker.limits.startup_cpu;
+        let mut failure = None;
+        let (verdict, _cpu_ns) = self.turn(0, budget, |scope, _state, hooks| {
+            failure = crate::startup::start(scope, hooks, &worker).err();
+        });
+        let failure = match verdict {
+            Verdict::Left => failure,
+            Verdict::CpuExceeded => Some(Failure::new(
+                Outcome::StartupExceeded,
+                format!("The worker's global scope exceeded its CPU budget of {} ms.", budget.as_millis()),
+            )),
+            Verdict::MemoryExceeded => {
+                Some(Failure::new(Outcome::MemoryExceeded, "The worker's global scope exceeded the memory limit."))
+            }
+        };
+        match failure {
+            None => {
+                self.stage = Stage::Serving;
+                Ok(())
+            }
+            Some(failure) => {
+                self.condemn();
+                Err(failure)
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let Event { invocation: owner, request, reply } = event;
+        let now = Instant::now();
+        let deadline = now + self.state.limits.borrow().wall;
+        let crate::message::FetchRequest { method, url, headers, body, cf } = request;
+        let invocation = Invocation {
+            method,
+            url,
+            headers,
+            cf,
+            reply: Some(reply),
+            status: None,
+            ledger: Ledger::default(),
+            started: now,
+            deadline,
+            waiting: 0,
+            writing: 0,
+            operations: 0,
+            timers: 0,
+            hooked: false,
+            watches_signal: false,
+            client_gone: false,
+            failure: None,
+        };
+        self.state.invocations.borrow_mut().insert(owner, invocation);
+        let body = self.state.add_body(owner, body);
+        self.sweep_before(deadline);
+        self.turn_of(owner, |scope, _state, hooks| {
+            let owner = v8::Integer::new_from_unsigned(scope, owner).into();
+            let body = v8::Integer::new_from_unsigned(scope, body).into();
+            turn::call(scope, &hooks.fetch, &[owner, body]);
+        });
+    }
+
+    fn complete(&mut self, id: u32, settle: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &State) -> Settled<'s>) {
+        let Some(owner) = self.state.owner_of_operation(id) else { return };
+        self.turn_of(owner, |scope, state, _hooks| {
+            let Some(resolver) = state.take_operation(id) else { return };
+            let resolver = v8::Local::new(scope, resolver);
+            match settle(scope, state) {
+                Ok(value) => resolver.resolve(scope, value),
+                Err(reason) => resolver.reject(scope, reason),
+            };
+        });
+    }
+
+    fn on_client_gone(&mut self, owner: Owner) {
+        let until = Instant::now() + self.state.limits.borrow().wait_until;
+        let watches = self.state.with(owner, |invocation| {
+            invocation.client_gone = true;
+            invocation.deadline = invocation.deadline.min(until);
+            invocation.watches_signal || invocation.writing > 0
+        });
+        let Ok(watches) = watches else { return };
+        self.sweep_before(until);
+        if watches {
+            self.turn_of(owner, |scope, _state, hooks| {
+                let owner = v8::Integer::new_from_unsigned(scope, owner).into();
+                turn::call(scope, &hooks.client_gone, &[owner]);
+            });
+        }
+        self.end_if_done(owner);
+    }
+
+    fn fire_timer(&mut self) {
+        let due = self.state.timers.borrow_mut().take_due(Instant::now());
+        let Some((id, owner, over)) = due else { return };
+        if over {
+            let _ = self.state.with(owner, |invocation| invocation.timers = invocation.timers.saturating_sub(1));
+        }
+        self.turn_of(owner, |scope, _state, hooks| {
+            let id = v8::Integer::new_from_unsigned(scope, id).into();
+            turn::call(scope, &hooks.fire_timer, &[id]);
+        });
+    }
+
+    /// Polls the engine's own event loop: its promises settle into completions, which their owners' turns resolve.
+    fn ambient_turn(&mut self) {
+        self.state.freeze_clock();
+        self.slot.arm(AMBIENT_CPU);
+        let waker = self.ambient.waker();
+        let mut cx = std::task::Context::from_waker(&waker);
+        let polled = self.runtime.poll_event_loop(&mut cx, PollEventLoopOptions::default());
+        let terminated = self.slot.disarm();
+        if let Poll::Ready(Err(error)) = polled
+            && let Some(worker) = self.state.worker()
+        {
+            worker.observer.log(&LogRecord { level: Level::Error, invocation: 0, text: &error.to_string() });
+        }
+        if terminated || self.state.heap_exceeded.replace(false) {
+            self.runtime.v8_isolate().cancel_terminate_execution();
+            self.condemn();
+        }
+    }
+
+    // --- ends
+
+    fn end_if_done(&mut self, owner: Owner) {
+        if self.state.with(owner, |invocation| invocation.is_done()).unwrap_or(false) {
+            self.end(owner);
+        }
+    }
+
+    /// Ends an invocation: drops what it owns, tells the shim, writes its record.
+    fn end(&mut self, owner: Owner) {
+        let Some(mut invocation) = self.state.invocations.borrow_mut().remove(&owner) else { return };
+        self.state.release(owner, &invocation);
+        self.status.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if let Some(reply) = invocation.reply.take() {
+            let failure =
+                invocation.failure.clone().unwrap_or_else(|| Failure::new(Outcome::IsolateReset, "the isolate ended"));
+            let _ = reply.send(Answered::Failed(failure));
+        }
+        if invocation.hooked {
+            let (verdict, cpu_ns) = self.turn(0, AMBIENT_CPU, |scope, _state, hooks| {
+                let owner = v8::Integer::new_from_unsigned(scope, owner).into();
+                turn::call(scope, &hooks.ended, &[owner]);
+            });
+            invocation.ledger.cpu_ns += cpu_ns;
+            if verdict != Verdict::Left {
+                self.condemn();
+            }
+        }
+        let Some(worker) = self.state.worker() else { return };
+        let failure = invocation.failure.as_ref();
+        let stack = failure.and_then(|failure| failure.stack.as_deref()).map(|stack| worker.map_stack(stack));
+        let outcome = match failure {
+            Some(failure) => failure.outcome,
+            None if invocation.client_gone => Outcome::ClientGone,
+            None => Outcome::Ok,
+        };
+        worker.observer.ended(&InvocationRecord {
+            invocation: owner,
+            outcome,
+            method: invocation.method.as_str(),
+            url: &invocation.url,
+            status: invocation.status,
+            wall: invocation.started.elapsed(),
+            ledger: &invocation.ledger,
+            error: failure.map(|failure| failure.message.as_str()),
+            stack: stack.as_deref(),
+        });
+    }
+
+    fn end_all(&mut self) {
+        let owners: Vec<Owner> = self.state.invocations.borrow().keys().copied().collect();
+        for owner in owners {
+            self.state.fail(owner, Failure::new(Outcome::IsolateReset, "The isolate was reset while the request ran."));
+            self.end(owner);
+        }
+    }
+
+    fn sweep_before(&mut self, at: Instant) {
+        self.sweep_at = Some(self.sweep_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Ends the invocations whose deadline has passed.
+    fn sweep(&mut self) {
+        let now = Instant::now();
+        self.sweep_at = None;
+        let mut late = Vec::new();
+        let mut next: Option<Instant> = None;
+        for (owner, invocation) in self.state.invocations.borrow().iter() {
+            if invocation.deadline <= now {
+                late.push((*owner, invocation.reply.is_some()));
+            } else {
+                next = Some(next.map_or(invocation.deadline, |next| next.min(invocation.deadline)));
+            }
+        }
+        for (owner, unanswered) in late {
+            let limits = self.state.limits.borrow().clone();
+            if unanswered {
+                let message = format!("The worker did not answer within {} ms.", limits.wall.as_millis());
+                self.state.fail(owner, Failure::new(Outcome::WallExceeded, message));
+            } else {
+                let text = format!(
+                    "waitUntil() tasks did not complete within {} s after the response and have been cancelled. See: https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil",
+                    limits.wait_until.as_secs()
+                );
+                self.state.log(owner, Level::Warn, &text);
+            }
+            self.end(owner);
+        }
+        if let Some(next) = next {
+            self.sweep_before(next);
+        }
+        if let Stage::Draining(until) = self.stage {
+            if until <= now {
+                self.end_all();
+            } else {
+                self.sweep_before(until);
+            }
+        }
+    }
+
+    // --- idleness
+
+    fn on_idle(&mut self, idle: &mut Idle) {
+        self.end_hung();
+        if let Idle::Settling(at) = *idle
+            && at <= Instant::now()
+        {
+            *idle = Idle::Measured;
+            self.measure();
+        }
+    }
+
+    /// With no operation, no timer and nothing in the engine's loop, no turn can come: who has not answered never will.
+    fn end_hung(&mut self) {
+        if self.state.invocations.borrow().is_empty()
+            || self.state.has_operations()
+            || !self.state.timers.borrow().is_empty()
+            || self.ambient.is_wanted()
+        {
+            return;
+        }
+        // The client's leaving would call listeners of the signal: their turn can still come.
+        if self
+            .state
+            .invocations
+            .borrow()
+            .values()
+            .any(|invocation| invocation.watches_signal && !invocation.client_gone)
+        {
+            return;
+        }
+        let owners: Vec<(Owner, bool)> = self
+            .state
+            .invocations
+            .borrow()
+            .iter()
+            .map(|(owner, invocation)| (*owner, invocation.reply.is_some() || invocation.writing > 0))
+            .collect();
+        for (owner, unanswered) in owners {
+            if unanswered {
+                let message = "The worker's code had hung: nothing is left that could complete its response. A promise is never resolved.";
+                self.state.fail(owner, Failure::new(Outcome::Hung, message));
+            } else {
+                self.state.log(
+                    owner,
+                    Level::Warn,
+                    "A promise given to waitUntil() can never resolve; the request has ended without it.",
+                );
+            }
+            self.end(owner);
+        }
+    }
+
+    fn measure(&mut self) {
+        let statistics = self.runtime.v8_isolate().get_heap_statistics();
+        let bytes = statistics.used_heap_size() + statistics.external_memory() + statistics.malloced_memory();
+        self.status.heap_bytes.store(bytes as u64, Ordering::Relaxed);
+        if self.stage == Stage::Serving
+            && let Some(worker) = self.state.worker()
+        {
+            let context = &self.context;
+            v8::scope_with_context!(scope, self.runtime.v8_isolate(), context);
+            modules::keep_bytecode(scope, &worker);
+        }
+    }
+}
+
+/// How long nothing has happened.
+#[derive(Clone, Copy, Debug)]
+enum Idle {
+    Busy,
+    Settling(Instant),
+    Measured,
+}
+
+/// WebAssembly comes from the bundle only; bytes made at run time are not compiled.
+extern "C" fn deny_wasm_from_bytes(_context: v8::Local<'_, v8::Context>, _source: v8::Local<'_, v8::String>) -> bool {
+    false
+}
+
+impl Drop for Isolate {
+    fn drop(&mut self) {
+        // Handles into the engine go before the engine does.
+        let isolate = self.runtime.v8_isolate();
+        isolate.remove_slot::<Rc<Modules>>();
+        isolate.remove_slot::<Rc<State>>();
+        self.state.forget_handles();
+        *self.state.invocations.borrow_mut() = HashMap::new();
+    }
+}

@@ -1,0 +1,78 @@
+//! A worker's first turn: its modules are compiled, linked and evaluated, and the shim learns of its handlers.
+
+use deno_core::v8;
+
+use crate::Failure;
+use crate::Outcome;
+use crate::WorkerCode;
+use crate::hooks::Hooks;
+use crate::modules;
+use crate::turn;
+
+/// Runs the global scope of `worker`.
+pub(crate) fn start(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &WorkerCode) -> Result<(), Failure> {
+    v8::tc_scope!(let scope, scope);
+    let Some((module, evaluation)) = modules::load_main(scope, worker) else {
+        return Err(thrown(scope, worker));
+    };
+    scope.perform_microtask_checkpoint();
+    match module.get_status() {
+        v8::ModuleStatus::Errored => {
+            let exception = module.get_exception();
+            return Err(failed(scope, worker, exception));
+        }
+        v8::ModuleStatus::Evaluated => {}
+        _ => return Err(thrown(scope, worker)),
+    }
+    if let Ok(evaluation) = v8::Local::<v8::Promise>::try_from(evaluation) {
+        match evaluation.state() {
+            v8::PromiseState::Fulfilled => {}
+            v8::PromiseState::Rejected => {
+                evaluation.mark_as_handled();
+                let reason = evaluation.result(scope);
+                return Err(failed(scope, worker, reason));
+            }
+            v8::PromiseState::Pending => {
+                let message =
+                    "A top-level await in the worker's global scope never settles: there is no I/O in global scope.";
+                return Err(Failure::new(Outcome::StartupFailed, message));
+            }
+        }
+    }
+    let namespace = module.get_module_namespace();
+    let Some(env) = v8::String::new(scope, &worker.env) else {
+        return Err(Failure::new(Outcome::StartupFailed, "The worker's variables are too large."));
+    };
+    match turn::call(scope, &hooks.start, &[namespace, env.into()]) {
+        Some(_) => Ok(()),
+        None => Err(thrown(scope, worker)),
+    }
+}
+
+fn thrown(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>, worker: &WorkerCode) -> Failure {
+    if scope.has_terminated() {
+        return Failure::new(Outcome::StartupFailed, "The worker's global scope was terminated.");
+    }
+    let Some(exception) = scope.exception() else {
+        return Failure::new(Outcome::StartupFailed, "The worker's global scope failed without an exception.");
+    };
+    let location = scope.message().map(|message| {
+        let resource =
+            message.get_script_resource_name(scope).map(|name| name.to_rust_string_lossy(scope)).unwrap_or_default();
+        let line = message.get_line_number(scope).unwrap_or(0);
+        format!("    at {resource}:{line}:{}", message.get_start_column() + 1)
+    });
+    scope.reset();
+    let mut failure = failed(scope, worker, exception);
+    // A syntax error's stack names no position of the module; the message does.
+    let positioned = failure.stack.as_deref().is_some_and(|stack| stack.contains("\n    at "));
+    if !positioned && let Some(location) = location {
+        failure.stack = Some(worker.map_stack(&format!("{}\n{location}", failure.message)));
+    }
+    failure
+}
+
+fn failed<'s>(scope: &mut v8::PinScope<'s, '_>, worker: &WorkerCode, exception: v8::Local<'s, v8::Value>) -> Failure {
+    let (message, stack) = turn::describe(scope, exception);
+    Failure { outcome: Outcome::StartupFailed, message, stack: stack.map(|stack| worker.map_stack(&stack)) }
+}

@@ -1,0 +1,620 @@
+//! What the ops of one isolate share: invocations, operations, bodies and timers, each with its owner.
+//!
+//! Lives on the isolate's thread, in deno_core's `OpState`, as an `Rc`. Nothing here panics; ids that are not known are
+//! errors or no-ops.
+
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use bytes::Bytes;
+use deno_core::v8;
+
+use crate::Body;
+use crate::BodyError;
+use crate::Failure;
+use crate::Limits;
+use crate::WorkerCode;
+use crate::invocation::Invocation;
+use crate::message::Answered;
+use crate::message::Inbox;
+use crate::message::Message;
+use crate::message::Settle;
+use crate::observe::Level;
+use crate::observe::LogRecord;
+use crate::timers::Timers;
+
+/// The invocation that a turn, an operation or a body belongs to; 0 is nobody.
+pub type Owner = u32;
+
+/// One isolate's shared state.
+pub struct State {
+    /// Drives the I/O of operations.
+    pub(crate) front: tokio::runtime::Handle,
+    pub(crate) inbox: Inbox,
+    pub(crate) worker: RefCell<Option<Arc<WorkerCode>>>,
+    pub(crate) limits: RefCell<Limits>,
+    pub(crate) invocations: RefCell<HashMap<Owner, Invocation>>,
+    operations: RefCell<HashMap<u32, Operation>>,
+    settled_here: RefCell<HashMap<u32, Result<v8::Global<v8::Value>, v8::Global<v8::Value>>>>,
+    bodies: RefCell<HashMap<u32, OwnedBody>>,
+    pub(crate) timers: RefCell<Timers>,
+    /// Milliseconds since the epoch, as JavaScript sees them in this turn.
+    clock_ms: Cell<f64>,
+    pub(crate) current: Cell<Owner>,
+    next_id: Cell<u32>,
+    /// The engine's own event loop has something to do.
+    pub(crate) ambient: Arc<crate::ambient::AmbientWaker>,
+    pub(crate) rejections: RefCell<Vec<Rejection>>,
+    pub(crate) heap_exceeded: Rc<Cell<bool>>,
+}
+
+/// A promise that was rejected while nobody listened, or that got a listener afterwards.
+pub(crate) struct Rejection {
+    pub(crate) promise: v8::Global<v8::Promise>,
+    pub(crate) reason: Option<v8::Global<v8::Value>>,
+    pub(crate) owner: Owner,
+}
+
+struct Operation {
+    owner: Owner,
+    resolver: v8::Global<v8::PromiseResolver>,
+    task: Option<tokio::task::AbortHandle>,
+}
+
+struct OwnedBody {
+    owner: Owner,
+    readable: Readable,
+    /// The writing end, where JavaScript produces the body.
+    writer: Option<BodyWriter>,
+    /// The invocation lasts until the writing end is closed.
+    answer: bool,
+}
+
+/// The writing end of a body that JavaScript produces.
+pub type BodyWriter = tokio::sync::mpsc::Sender<Result<Bytes, BodyError>>;
+
+enum Readable {
+    /// To be read, or moved into an answer or a subrequest.
+    Whole(Body),
+    /// An operation is reading it.
+    Busy,
+    /// Read, or moved away.
+    Used,
+}
+
+/// Why an op refuses. The texts are what JavaScript sees.
+#[derive(Debug, thiserror::Error, deno_error::JsError)]
+pub enum StateError {
+    #[class(generic)]
+    #[error(
+        "Disallowed operation called within global scope. Asynchronous I/O (ex: fetch() or connect()), setting a timeout, and generating random values are not allowed within global scope. To fix this error, perform this operation within a handler. https://developers.cloudflare.com/workers/runtime-apis/handlers/"
+    )]
+    GlobalScope,
+    #[class(generic)]
+    #[error(
+        "Cannot perform I/O on behalf of a different request. I/O objects (such as streams, request/response bodies, and others) created in the context of one request handler cannot be accessed from a different request's handler."
+    )]
+    DifferentRequest,
+    #[class(generic)]
+    #[error("The request that this operation belongs to has already ended.")]
+    Ended,
+    #[class(type)]
+    #[error("Body has already been used. It can only be used once. Use tee() first if you need to read it twice.")]
+    BodyUsed,
+    #[class(type)]
+    #[error("The stream's reader has gone away.")]
+    ReaderGone,
+    #[class(generic)]
+    #[error("Too many subrequests.")]
+    TooManySubrequests,
+    #[class(generic)]
+    #[error("Too many {0} pending at once in one request.")]
+    TooManyPending(&'static str),
+}
+
+// === impl State ===
+
+impl State {
+    pub(crate) fn new(front: tokio::runtime::Handle, inbox: Inbox, ambient: Arc<crate::ambient::AmbientWaker>) -> Self {
+        Self {
+            front,
+            inbox,
+            worker: RefCell::default(),
+            limits: RefCell::new(Limits::default()),
+            invocations: RefCell::default(),
+            operations: RefCell::default(),
+            settled_here: RefCell::default(),
+            bodies: RefCell::default(),
+            timers: RefCell::default(),
+            clock_ms: Cell::new(now_ms()),
+            current: Cell::new(0),
+            next_id: Cell::new(0),
+            ambient,
+            rejections: RefCell::default(),
+            heap_exceeded: Rc::new(Cell::new(false)),
+        }
+    }
+
+    /// The worker this isolate runs; `None` while it is blank.
+    #[must_use]
+    pub fn worker(&self) -> Option<Arc<WorkerCode>> {
+        self.worker.borrow().clone()
+    }
+
+    /// Milliseconds since the epoch. Stands still within a turn.
+    #[must_use]
+    pub fn clock_ms(&self) -> f64 {
+        self.clock_ms.get()
+    }
+
+    pub(crate) fn freeze_clock(&self) {
+        self.clock_ms.set(now_ms());
+    }
+
+    fn next_id(&self) -> u32 {
+        let id = self.next_id.get().wrapping_add(1).max(1);
+        self.next_id.set(id);
+        id
+    }
+
+    /// Reads from the live invocation `owner`.
+    ///
+    /// # Errors
+    /// [`StateError::GlobalScope`] without an owner, [`StateError::Ended`] once it has ended.
+    pub(crate) fn with<T>(&self, owner: Owner, f: impl FnOnce(&mut Invocation) -> T) -> Result<T, StateError> {
+        if owner == 0 {
+            return Err(StateError::GlobalScope);
+        }
+        self.invocations.borrow_mut().get_mut(&owner).map(f).ok_or(StateError::Ended)
+    }
+
+    /// Reads the request of `owner`.
+    ///
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn request<T>(
+        &self,
+        owner: Owner,
+        f: impl FnOnce(&http::Method, &str, &http::HeaderMap, Option<&str>) -> T,
+    ) -> Result<T, StateError> {
+        self.with(owner, |invocation| {
+            f(&invocation.method, &invocation.url, &invocation.headers, invocation.cf.as_deref())
+        })
+    }
+
+    /// Tells the shim when `owner` ends, and when its client goes away.
+    ///
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn watch_signal(&self, owner: Owner) -> Result<(), StateError> {
+        self.with(owner, |invocation| {
+            invocation.hooked = true;
+            invocation.watches_signal = true;
+        })
+    }
+
+    // --- operations
+
+    /// Gives a future to the front runtime. Its value settles the returned promise, in a turn of `owner`.
+    ///
+    /// # Errors
+    /// Without an owner, and over the limit of operations in flight.
+    pub fn start<'s, F>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        owner: Owner,
+        future: F,
+    ) -> Result<(u32, v8::Local<'s, v8::Value>), StateError>
+    where
+        F: Future<Output = Settle> + Send + 'static,
+    {
+        let (id, promise) = self.promise(scope, owner)?;
+        let inbox = self.inbox.clone();
+        let task = self.front.spawn(async move {
+            let settle = future.await;
+            // The isolate may have ended meanwhile; then nobody waits.
+            let _ = inbox.send(Message::Complete(id, settle));
+        });
+        if let Some(operation) = self.operations.borrow_mut().get_mut(&id) {
+            operation.task = Some(task.abort_handle());
+        }
+        Ok((id, promise))
+    }
+
+    /// A promise of `owner` that [`State::complete`] settles.
+    ///
+    /// # Errors
+    /// Without an owner, and over the limit of operations in flight.
+    pub fn promise<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        owner: Owner,
+    ) -> Result<(u32, v8::Local<'s, v8::Value>), StateError> {
+        let limit = self.limits.borrow().operations;
+        self.with(owner, |invocation| {
+            if invocation.operations >= limit {
+                return Err(StateError::TooManyPending("operations"));
+            }
+            invocation.operations += 1;
+            Ok(())
+        })??;
+        let Some(resolver) = v8::PromiseResolver::new(scope) else { return Err(StateError::Ended) };
+        let id = self.next_id();
+        let promise = resolver.get_promise(scope);
+        let operation = Operation { owner, resolver: v8::Global::new(scope, resolver), task: None };
+        self.operations.borrow_mut().insert(id, operation);
+        Ok((id, promise.into()))
+    }
+
+    /// Queues the settling of a promise that [`State::promise`] made.
+    pub fn complete(&self, id: u32, settle: Settle) {
+        let _ = self.inbox.send(Message::Complete(id, settle));
+    }
+
+    /// Queues the settling of a promise that [`State::promise`] made, with a value of this isolate.
+    pub fn settle_here(&self, id: u32, settled: Result<v8::Global<v8::Value>, v8::Global<v8::Value>>) {
+        if self.operations.borrow().contains_key(&id) {
+            self.settled_here.borrow_mut().insert(id, settled);
+            let _ = self.inbox.send(Message::CompleteHere(id));
+        }
+    }
+
+    pub(crate) fn take_settled_here(&self, id: u32) -> Option<Result<v8::Global<v8::Value>, v8::Global<v8::Value>>> {
+        self.settled_here.borrow_mut().remove(&id)
+    }
+
+    /// Drops an operation; its promise never settles.
+    pub fn cancel_operation(&self, id: u32) {
+        if let Some(operation) = self.operations.borrow_mut().remove(&id) {
+            self.finish_operation(&operation);
+            if let Some(task) = operation.task {
+                task.abort();
+            }
+        }
+    }
+
+    /// The owner of an operation in flight.
+    pub(crate) fn owner_of_operation(&self, id: u32) -> Option<Owner> {
+        self.operations.borrow().get(&id).map(|operation| operation.owner)
+    }
+
+    /// Takes a finished operation off the books.
+    pub(crate) fn take_operation(&self, id: u32) -> Option<v8::Global<v8::PromiseResolver>> {
+        let operation = self.operations.borrow_mut().remove(&id)?;
+        self.finish_operation(&operation);
+        Some(operation.resolver)
+    }
+
+    fn finish_operation(&self, operation: &Operation) {
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&operation.owner) {
+            invocation.operations = invocation.operations.saturating_sub(1);
+        }
+    }
+
+    pub(crate) fn has_operations(&self) -> bool {
+        !self.operations.borrow().is_empty()
+    }
+
+    /// Counts one exchange with the world.
+    ///
+    /// # Errors
+    /// Over `limits.subrequests`.
+    pub fn charge_subrequest(&self, owner: Owner) -> Result<u32, StateError> {
+        let limit = self.limits.borrow().subrequests;
+        self.with(owner, |invocation| {
+            let left = limit.saturating_sub(invocation.ledger.subrequests);
+            if left == 0 {
+                return Err(StateError::TooManySubrequests);
+            }
+            invocation.ledger.subrequests += 1;
+            Ok(left)
+        })?
+    }
+
+    /// Counts the redirects that an exchange followed.
+    pub fn charge_redirects(&self, owner: Owner, redirects: u32) {
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+            invocation.ledger.subrequests = invocation.ledger.subrequests.saturating_add(redirects);
+        }
+    }
+
+    // --- waitUntil
+
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn wait_begin(&self, owner: Owner) -> Result<(), StateError> {
+        self.with(owner, |invocation| invocation.waiting = invocation.waiting.saturating_add(1))
+    }
+
+    pub fn wait_end(&self, owner: Owner) {
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+            invocation.waiting = invocation.waiting.saturating_sub(1);
+        }
+    }
+
+    // --- timers
+
+    /// # Errors
+    /// Without an owner, and over the limit of timers.
+    pub fn start_timer(&self, owner: Owner, delay: Duration, repeat: bool) -> Result<u32, StateError> {
+        let limit = self.limits.borrow().timers;
+        self.with(owner, |invocation| {
+            if invocation.timers >= limit {
+                return Err(StateError::TooManyPending("timers"));
+            }
+            invocation.timers += 1;
+            invocation.hooked = true;
+            Ok(())
+        })??;
+        Ok(self.timers.borrow_mut().start(owner, Instant::now(), delay, repeat))
+    }
+
+    pub fn cancel_timer(&self, id: u32) {
+        if let Some(owner) = self.timers.borrow_mut().cancel(id)
+            && let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner)
+        {
+            invocation.timers = invocation.timers.saturating_sub(1);
+        }
+    }
+
+    // --- bodies
+
+    /// Registers a body of `owner`; 0 for an empty one.
+    pub fn add_body(&self, owner: Owner, body: Body) -> u32 {
+        if matches!(body, Body::Empty) {
+            return 0;
+        }
+        let id = self.next_id();
+        let entry = OwnedBody { owner, readable: Readable::Whole(body), writer: None, answer: false };
+        self.bodies.borrow_mut().insert(id, entry);
+        id
+    }
+
+    /// Opens a body that JavaScript writes, and reads or moves under the same id.
+    ///
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn open_body(&self, owner: Owner, length: Option<u64>) -> Result<u32, StateError> {
+        self.with(owner, |_| ())?;
+        let (sender, receiver) = tokio::sync::mpsc::channel(crate::limits::BODY_CHUNKS);
+        let readable = Readable::Whole(Body::Stream(crate::written::body(receiver, length)));
+        let id = self.next_id();
+        self.bodies.borrow_mut().insert(id, OwnedBody { owner, readable, writer: Some(sender), answer: false });
+        Ok(id)
+    }
+
+    /// Takes a body to read it or to move it into a subrequest.
+    ///
+    /// # Errors
+    /// When it is another invocation's, or was used.
+    pub fn take_body(&self, owner: Owner, id: u32) -> Result<Body, StateError> {
+        self.take_readable(owner, id, Readable::Used)
+    }
+
+    /// Takes a body for the answer. If JavaScript writes it, the invocation lasts until it has done so.
+    ///
+    /// # Errors
+    /// When it is another invocation's, or was used.
+    pub fn take_answer_body(&self, owner: Owner, id: u32) -> Result<Body, StateError> {
+        let body = self.take_body(owner, id)?;
+        if let Some(entry) = self.bodies.borrow_mut().get_mut(&id)
+            && entry.writer.is_some()
+        {
+            entry.answer = true;
+            if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+                invocation.writing += 1;
+                invocation.hooked = true;
+            }
+        }
+        Ok(body)
+    }
+
+    /// Takes a body for one read; [`State::put_body`] gives the rest back under the same id.
+    ///
+    /// # Errors
+    /// When it is another invocation's, or was used.
+    pub fn lend_body(&self, owner: Owner, id: u32) -> Result<Body, StateError> {
+        self.take_readable(owner, id, Readable::Busy)
+    }
+
+    fn take_readable(&self, owner: Owner, id: u32, leave: Readable) -> Result<Body, StateError> {
+        let mut bodies = self.bodies.borrow_mut();
+        let entry = bodies.get_mut(&id).ok_or(StateError::BodyUsed)?;
+        if entry.owner != owner {
+            return Err(StateError::DifferentRequest);
+        }
+        let gone = matches!(leave, Readable::Used) && entry.writer.is_none();
+        match std::mem::replace(&mut entry.readable, leave) {
+            Readable::Whole(body) => {
+                if gone {
+                    bodies.remove(&id);
+                }
+                Ok(body)
+            }
+            before => {
+                entry.readable = before;
+                Err(StateError::BodyUsed)
+            }
+        }
+    }
+
+    /// Gives back what [`State::lend_body`] lent. Dropped if it was cancelled meanwhile.
+    pub fn put_body(&self, id: u32, body: Body) {
+        if let Some(entry) = self.bodies.borrow_mut().get_mut(&id)
+            && matches!(entry.readable, Readable::Busy)
+        {
+            entry.readable = Readable::Whole(body);
+        }
+    }
+
+    /// Looks at a body without using it.
+    pub fn peek_body<T>(&self, id: u32, f: impl FnOnce(&Body) -> T) -> Option<T> {
+        match &self.bodies.borrow().get(&id)?.readable {
+            Readable::Whole(body) => Some(f(body)),
+            Readable::Busy | Readable::Used => None,
+        }
+    }
+
+    /// Drops a body, both ends.
+    pub fn drop_body(&self, id: u32) {
+        let dropped = self.bodies.borrow_mut().remove(&id);
+        if let Some(entry) = dropped
+            && entry.answer
+            && let Some(invocation) = self.invocations.borrow_mut().get_mut(&entry.owner)
+        {
+            invocation.writing = invocation.writing.saturating_sub(1);
+        }
+    }
+
+    /// Closes the writing end; what was written can still be read.
+    pub fn close_body(&self, id: u32) {
+        let mut bodies = self.bodies.borrow_mut();
+        let Some(entry) = bodies.get_mut(&id) else { return };
+        entry.writer = None;
+        let (owner, answer) = (entry.owner, std::mem::take(&mut entry.answer));
+        if matches!(entry.readable, Readable::Used) {
+            bodies.remove(&id);
+        }
+        if answer && let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+            invocation.writing = invocation.writing.saturating_sub(1);
+        }
+    }
+
+    /// Closes the writing end with an error, after what was written.
+    pub fn abort_body(&self, id: u32, error: BodyError) {
+        let writer = self.bodies.borrow().get(&id).and_then(|entry| entry.writer.clone());
+        if let Some(writer) = writer
+            && let Err(tokio::sync::mpsc::error::TrySendError::Full(error)) = writer.try_send(Err(error))
+        {
+            self.front.spawn(async move {
+                let _ = writer.send(error).await;
+            });
+        }
+        self.close_body(id);
+    }
+
+    /// The writing end of a body that JavaScript writes.
+    ///
+    /// # Errors
+    /// When it is another invocation's, or was closed.
+    pub fn body_writer(&self, owner: Owner, id: u32) -> Result<BodyWriter, StateError> {
+        let bodies = self.bodies.borrow();
+        let entry = bodies.get(&id).ok_or(StateError::ReaderGone)?;
+        if entry.owner != owner {
+            return Err(StateError::DifferentRequest);
+        }
+        entry.writer.clone().ok_or(StateError::ReaderGone)
+    }
+
+    // --- the answer
+
+    /// Sends the answer of `owner`. Answers `false` when one has gone out before.
+    ///
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn answer(&self, owner: Owner, response: http::Response<Body>) -> Result<bool, StateError> {
+        let wait = self.limits.borrow().wait_until;
+        self.with(owner, |invocation| {
+            let Some(reply) = invocation.reply.take() else { return false };
+            invocation.status = Some(response.status().as_u16());
+            invocation.deadline = Instant::now() + wait;
+            // The client may have gone; the guard on its side says so.
+            let _ = reply.send(Answered::Response(response));
+            true
+        })
+    }
+
+    /// Answers `owner` with a failure, unless an answer has gone out. The first reason is what its record says.
+    pub fn fail(&self, owner: Owner, failure: Failure) {
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+            let failure = invocation.failure.get_or_insert(failure);
+            if let Some(reply) = invocation.reply.take() {
+                let _ = reply.send(Answered::Failed(failure.clone()));
+                invocation.deadline = Instant::now() + self.limits.borrow().wait_until;
+            }
+        }
+    }
+
+    /// Writes a line to the worker's log, within the owner's bound on log bytes.
+    pub fn log(&self, owner: Owner, level: Level, text: &str) {
+        let Some(worker) = self.worker() else { return };
+        let limit = self.limits.borrow().log_bytes;
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+            let before = invocation.ledger.log_bytes;
+            invocation.ledger.log_bytes = before.saturating_add(text.len());
+            if invocation.ledger.log_bytes > limit {
+                if before <= limit {
+                    worker.observer.log(&LogRecord {
+                        level: Level::Warn,
+                        invocation: owner,
+                        text: "[log limit reached, the rest of this request's output is dropped]",
+                    });
+                }
+                return;
+            }
+        }
+        worker.observer.log(&LogRecord { level, invocation: owner, text });
+    }
+
+    /// Asks for a poll of the engine's own event loop.
+    pub fn want_ambient(&self) {
+        self.ambient.want();
+    }
+
+    // --- the end of an invocation
+
+    /// Drops every handle into the engine. Called before the engine goes.
+    pub(crate) fn forget_handles(&self) {
+        self.operations.borrow_mut().drain().for_each(|(_, operation)| {
+            if let Some(task) = operation.task {
+                task.abort();
+            }
+        });
+        self.settled_here.borrow_mut().clear();
+        self.rejections.borrow_mut().clear();
+        self.bodies.borrow_mut().clear();
+    }
+
+    /// Drops everything that `owner` owns.
+    pub(crate) fn release(&self, owner: Owner, invocation: &Invocation) {
+        if invocation.operations > 0 {
+            self.operations.borrow_mut().retain(|_, operation| {
+                if operation.owner == owner
+                    && let Some(task) = &operation.task
+                {
+                    task.abort();
+                }
+                operation.owner != owner
+            });
+        }
+        if invocation.timers > 0 {
+            self.timers.borrow_mut().cancel_all(owner);
+        }
+        if !self.bodies.borrow().is_empty() {
+            // A body that is dropped while it is written would look complete to its reader.
+            let written: Vec<u32> = self
+                .bodies
+                .borrow()
+                .iter()
+                .filter(|(_, entry)| entry.owner == owner && entry.writer.is_some())
+                .map(|(id, _)| *id)
+                .collect();
+            for id in written {
+                self.abort_body(id, BodyError::new("the request that writes the body has ended"));
+            }
+            self.bodies.borrow_mut().retain(|_, entry| entry.owner != owner);
+        }
+    }
+}
+
+fn now_ms() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |since| (since.as_secs_f64() * 1000.0).floor())
+}

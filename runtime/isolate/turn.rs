@@ -1,0 +1,184 @@
+//! The turn: one uninterrupted stay inside JavaScript, owned by one invocation.
+//!
+//! Invariant: JavaScript runs nowhere else. A turn freezes the clock, arms the watchdog with what is left of its budget, runs
+//! the work, drains the microtasks and the rejections they leave, disarms the watchdog and answers what it cost.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deno_core::v8;
+
+use crate::State;
+use crate::cpu::thread_cpu_ns;
+use crate::hooks::Hooks;
+use crate::limits::REJECTION_ROUNDS;
+use crate::state::Owner;
+use crate::state::Rejection;
+use crate::watchdog::Slot;
+
+/// How a turn was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Left,
+    /// The watchdog ended it.
+    CpuExceeded,
+    /// The heap reached its limit.
+    MemoryExceeded,
+}
+
+/// What a turn needs of its isolate.
+pub(crate) struct Entry<'a> {
+    pub(crate) isolate: &'a mut v8::OwnedIsolate,
+    pub(crate) context: &'a v8::Global<v8::Context>,
+    pub(crate) state: &'a Rc<State>,
+    pub(crate) hooks: &'a Hooks,
+    pub(crate) slot: &'a Slot,
+}
+
+/// Runs one turn of `owner` with `budget` of CPU time. Answers how it ended and the CPU time it took, in nanoseconds.
+pub(crate) fn run(
+    entry: Entry<'_>,
+    owner: Owner,
+    budget: Duration,
+    work: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &State, &Hooks),
+) -> (Verdict, u64) {
+    let Entry { isolate, context, state, hooks, slot } = entry;
+    state.freeze_clock();
+    state.current.set(owner);
+    let started = slot.arm(budget);
+    {
+        v8::scope_with_context!(scope, isolate, context);
+        v8::tc_scope!(let scope, scope);
+        work(scope, state, hooks);
+        scope.perform_microtask_checkpoint();
+        report_rejections(scope, state, hooks);
+        scope.reset();
+    }
+    let terminated = slot.disarm();
+    let heap_exceeded = state.heap_exceeded.replace(false);
+    let verdict = if heap_exceeded {
+        Verdict::MemoryExceeded
+    } else if terminated {
+        Verdict::CpuExceeded
+    } else {
+        Verdict::Left
+    };
+    if verdict != Verdict::Left {
+        isolate.cancel_terminate_execution();
+    }
+    state.current.set(0);
+    (verdict, thread_cpu_ns().saturating_sub(started))
+}
+
+/// Calls a hook; its exceptions are the caller's `TryCatch`'s.
+pub(crate) fn call<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    hook: &v8::Global<v8::Function>,
+    arguments: &[v8::Local<'_, v8::Value>],
+) -> Option<v8::Local<'s, v8::Value>> {
+    let function = v8::Local::new(scope, hook);
+    let this = v8::undefined(scope).into();
+    function.call(scope, this, arguments)
+}
+
+/// Tells the shim of promises that were rejected while nobody listened. Its handlers may leave more of them.
+fn report_rejections(scope: &mut v8::PinScope<'_, '_>, state: &State, hooks: &Hooks) {
+    for _ in 0..REJECTION_ROUNDS {
+        let rejections = std::mem::take(&mut *state.rejections.borrow_mut());
+        if rejections.is_empty() {
+            return;
+        }
+        for Rejection { promise, reason, owner } in rejections {
+            let promise = v8::Local::new(scope, promise);
+            let owner = v8::Integer::new_from_unsigned(scope, owner).into();
+            match reason {
+                Some(reason) => {
+                    let reason = v8::Local::new(scope, reason);
+                    call(scope, &hooks.rejection, &[promise.into(), reason, owner]);
+                }
+                None => {
+                    let reason = promise.result(scope);
+                    call(scope, &hooks.rejection_handled, &[promise.into(), reason]);
+                }
+            }
+            if scope.is_execution_terminating() {
+                return;
+            }
+        }
+        scope.perform_microtask_checkpoint();
+    }
+}
+
+/// Notes rejections without a listener, with the invocation in whose turn they happened.
+pub(crate) extern "C" fn on_promise_reject(message: v8::PromiseRejectMessage<'_>) {
+    v8::callback_scope!(unsafe scope, &message);
+    let Some(state) = scope.get_slot::<Rc<State>>().map(Rc::clone) else { return };
+    let promise = message.get_promise();
+    match message.get_event() {
+        v8::PromiseRejectEvent::PromiseRejectWithNoHandler => {
+            let reason = message.get_value().unwrap_or_else(|| v8::undefined(scope).into());
+            let rejection = Rejection {
+                promise: v8::Global::new(scope, promise),
+                reason: Some(v8::Global::new(scope, reason)),
+                owner: state.current.get(),
+            };
+            state.rejections.borrow_mut().push(rejection);
+        }
+        v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject => {
+            let promise = v8::Global::new(scope, promise);
+            let mut rejections = state.rejections.borrow_mut();
+            let before = rejections.len();
+            rejections.retain(|rejection| rejection.reason.is_none() || rejection.promise != promise);
+            if rejections.len() == before {
+                rejections.push(Rejection { promise, reason: None, owner: state.current.get() });
+            }
+        }
+        v8::PromiseRejectEvent::PromiseRejectAfterResolved | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
+    }
+}
+
+/// Ends the turn when the heap reaches its limit, and raises the limit so that the engine can unwind.
+pub(crate) fn watch_heap(runtime: &mut deno_core::JsRuntime, exceeded: Rc<Cell<bool>>) {
+    let handle = runtime.v8_isolate().thread_safe_handle();
+    runtime.add_near_heap_limit_callback(move |current, _initial| {
+        exceeded.set(true);
+        handle.terminate_execution();
+        current + crate::limits::HEAP_GRACE
+    });
+}
+
+/// What was thrown: one line, and the stack where it is an error.
+///
+/// Runs getters of the script, so it belongs into the turn of whoever threw.
+pub fn describe<'s>(scope: &mut v8::PinScope<'s, '_>, thrown: v8::Local<'s, v8::Value>) -> (String, Option<String>) {
+    const LONGEST: usize = 16 << 10;
+    v8::tc_scope!(let scope, scope);
+    let mut stack = None;
+    if let Ok(object) = v8::Local::<v8::Object>::try_from(thrown)
+        && thrown.is_native_error()
+        && let Some(key) = v8::String::new(scope, "stack")
+        && let Some(value) = object.get(scope, key.into())
+        && value.is_string()
+    {
+        stack = Some(cut(value.to_rust_string_lossy(scope), LONGEST));
+    }
+    let message = match thrown.to_string(scope) {
+        Some(text) => cut(text.to_rust_string_lossy(scope), LONGEST),
+        None => "an object that cannot be turned into a string was thrown".to_owned(),
+    };
+    let message = if thrown.is_native_error() { message } else { format!("Uncaught {message}") };
+    (message, stack)
+}
+
+fn cut(mut text: String, at: usize) -> String {
+    if text.len() > at {
+        let mut end = at;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,123 @@
+//! The code and settings of one worker version, as its isolates share them.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use deno_core::v8;
+use parking_lot::Mutex;
+
+use crate::Limits;
+use crate::Observer;
+
+/// How a module's bytes are offered to the importer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    EsModule,
+    CommonJs,
+    CompiledWasm,
+    Text,
+    Data,
+    Json,
+}
+
+/// One module of a worker.
+pub struct Source {
+    pub kind: SourceKind,
+    pub bytes: Arc<[u8]>,
+    pub source_map: Option<Arc<str>>,
+}
+
+/// One worker version. Immutable but for the caches.
+pub struct WorkerCode {
+    pub name: String,
+    /// The specifier of the module whose exports are the handlers.
+    pub main: String,
+    pub modules: HashMap<String, Source>,
+    pub compatibility_date: String,
+    pub compatibility_flags: BTreeMap<String, bool>,
+    /// `env`, as a JSON object.
+    pub env: String,
+    pub limits: Limits,
+    pub observer: Arc<dyn Observer>,
+    /// What the APIs need of the world for this worker; the APIs know its type.
+    pub outside: Arc<dyn Any + Send + Sync>,
+    pub(crate) caches: Caches,
+}
+
+/// What the first isolate of a version leaves for the next ones.
+#[derive(Default)]
+pub(crate) struct Caches {
+    /// The engine's bytecode by specifier.
+    pub(crate) bytecode: Mutex<HashMap<String, Arc<[u8]>>>,
+    pub(crate) wasm: Mutex<HashMap<String, v8::CompiledWasmModule>>,
+    pub(crate) source_maps: Mutex<HashMap<String, Option<Arc<sourcemap::SourceMap>>>>,
+}
+
+/// What a [`WorkerCode`] is made of.
+pub struct WorkerParts {
+    pub name: String,
+    pub main: String,
+    pub modules: HashMap<String, Source>,
+    pub compatibility_date: String,
+    pub compatibility_flags: BTreeMap<String, bool>,
+    pub env: String,
+    pub limits: Limits,
+    pub observer: Arc<dyn Observer>,
+    /// What the APIs need of the world for this worker; the APIs know its type.
+    pub outside: Arc<dyn Any + Send + Sync>,
+}
+
+// === impl WorkerCode ===
+
+impl From<WorkerParts> for WorkerCode {
+    fn from(parts: WorkerParts) -> Self {
+        let WorkerParts {
+            name,
+            main,
+            modules,
+            compatibility_date,
+            compatibility_flags,
+            env,
+            limits,
+            observer,
+            outside,
+        } = parts;
+        Self {
+            name,
+            main,
+            modules,
+            compatibility_date,
+            compatibility_flags,
+            env,
+            limits,
+            observer,
+            outside,
+            caches: Caches::default(),
+        }
+    }
+}
+
+impl WorkerCode {
+    /// Maps the positions of a stack back to the author's files, where a source map is at hand.
+    #[must_use]
+    pub fn map_stack(&self, stack: &str) -> String {
+        crate::stack::map(stack, |specifier| self.source_map(specifier))
+    }
+
+    fn source_map(&self, specifier: &str) -> Option<Arc<sourcemap::SourceMap>> {
+        let mut cache = self.caches.source_maps.lock();
+        if let Some(known) = cache.get(specifier) {
+            return known.clone();
+        }
+        let parsed = self
+            .modules
+            .get(specifier)
+            .and_then(|module| module.source_map.as_deref())
+            .and_then(|json| sourcemap::SourceMap::from_slice(json.as_bytes()).ok())
+            .map(Arc::new);
+        cache.insert(specifier.to_owned(), parsed.clone());
+        parsed
+    }
+}

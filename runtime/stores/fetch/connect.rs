@@ -1,0 +1,262 @@
+//! Every new connection: name lookup, egress policy, TCP, TLS. Called by the pool when it has no connection to spare.
+//!
+//! Invariant: names and IP literals pass the same policy, and what is connected to is an address that passed it, from
+//! the same lookup; a name that means something else a moment later changes nothing.
+
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::net::ToSocketAddrs;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Scheme;
+use hyper::rt::Read;
+use hyper::rt::ReadBufCursor;
+use hyper::rt::Write;
+use hyper_rustls::HttpsConnector;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::client::legacy::connect::Connected;
+use hyper_util::client::legacy::connect::Connection;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+use tower_service::Service;
+
+use super::EgressPolicy;
+use super::OutboundOptions;
+
+/// Addresses tried for one name. A name with thousands of them would make one call a scan.
+const ADDRESSES_PER_NAME: usize = 16;
+const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Why there is no connection. It says which step failed and nothing about the network behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ConnectFailure {
+    #[error("destination not allowed")]
+    Denied,
+    #[error("name not resolved")]
+    Resolve,
+    #[error("not connected")]
+    Connect,
+    #[error("TLS handshake failed")]
+    Tls,
+}
+
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, ConnectFailure>> + Send>>;
+
+/// The whole way to a connection, within one deadline.
+#[derive(Clone)]
+pub(super) struct Connector {
+    https: HttpsConnector<VettedTcp>,
+    deadline: Duration,
+}
+
+/// TCP to permitted addresses only.
+#[derive(Clone)]
+struct VettedTcp {
+    tcp: HttpConnector<VettedNames>,
+    gate: Arc<Gate>,
+}
+
+/// Name lookup that forgets addresses that are not permitted.
+#[derive(Clone)]
+struct VettedNames {
+    gate: Arc<Gate>,
+}
+
+/// What is decided and counted for each new connection.
+struct Gate {
+    policy: EgressPolicy,
+    connections: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
+}
+
+/// A TCP stream that counts as one of the open connections until it is dropped.
+pub(super) struct CountedStream {
+    stream: TokioIo<TcpStream>,
+    _slot: OwnedSemaphorePermit,
+}
+
+// === impl Connector ===
+
+impl Connector {
+    pub(super) fn new(tls: ClientConfig, options: &OutboundOptions) -> Self {
+        let gate = Arc::new(Gate {
+            policy: options.policy.clone(),
+            connections: Arc::new(Semaphore::new(options.connections.min(Semaphore::MAX_PERMITS))),
+            lookups: Arc::new(Semaphore::new(options.lookups.min(Semaphore::MAX_PERMITS))),
+        });
+        let mut tcp = HttpConnector::new_with_resolver(VettedNames { gate: gate.clone() });
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(TCP_KEEP_ALIVE));
+        tcp.set_connect_timeout(Some(options.connect_timeout));
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(VettedTcp { tcp, gate });
+        Self { https, deadline: options.connect_timeout }
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<CountedStream>;
+    type Error = ConnectFailure;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectFailure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, url: Uri) -> Self::Future {
+        let connecting = tokio::time::timeout(self.deadline, self.https.call(url));
+        Box::pin(async move {
+            match connecting.await {
+                Ok(Ok(stream)) => Ok(stream),
+                // Failures before TLS are `VettedTcp`'s own; anything else is said by TLS.
+                Ok(Err(error)) => Err(error.downcast_ref().copied().unwrap_or(ConnectFailure::Tls)),
+                Err(_) => Err(ConnectFailure::Connect),
+            }
+        })
+    }
+}
+
+// === impl VettedTcp ===
+
+impl Service<Uri> for VettedTcp {
+    type Response = CountedStream;
+    type Error = ConnectFailure;
+    type Future = Connecting<CountedStream>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectFailure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, url: Uri) -> Self::Future {
+        if !self.gate.permits_url(&url) {
+            return Box::pin(std::future::ready(Err(ConnectFailure::Denied)));
+        }
+        let gate = self.gate.clone();
+        let mut tcp = self.tcp.clone();
+        Box::pin(async move {
+            let slot = gate.connections.clone().acquire_owned().await.map_err(|_| ConnectFailure::Connect)?;
+            let stream = tcp.call(url).await.map_err(|error| step_of(&error))?;
+            // What the socket says it is connected to has the last word.
+            match stream.inner().peer_addr() {
+                Ok(peer) if gate.policy.permits(peer.ip()) => Ok(CountedStream { stream, _slot: slot }),
+                Ok(_) => Err(ConnectFailure::Denied),
+                Err(_) => Err(ConnectFailure::Connect),
+            }
+        })
+    }
+}
+
+/// The step that a failed TCP connection failed in: `VettedNames` names its own, the rest is TCP.
+fn step_of(error: &(dyn std::error::Error + 'static)) -> ConnectFailure {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref().copied())
+        .unwrap_or(ConnectFailure::Connect)
+}
+
+// === impl VettedNames ===
+
+impl Service<Name> for VettedNames {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = ConnectFailure;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectFailure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let gate = self.gate.clone();
+        Box::pin(async move {
+            let permit = gate.lookups.clone().acquire_owned().await.map_err(|_| ConnectFailure::Resolve)?;
+            let lookup = tokio::task::spawn_blocking(move || {
+                // The thread cannot be called back: its permit stays with it when the caller is gone.
+                let _permit = permit;
+                (name.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<_>>)
+            });
+            let mut addresses = match lookup.await {
+                Ok(Ok(addresses)) if !addresses.is_empty() => addresses,
+                _ => return Err(ConnectFailure::Resolve),
+            };
+            addresses.retain(|address| gate.policy.permits(address.ip()));
+            addresses.truncate(ADDRESSES_PER_NAME);
+            if addresses.is_empty() { Err(ConnectFailure::Denied) } else { Ok(addresses.into_iter()) }
+        })
+    }
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// Decides on the port, and on the host where it is an address: `HttpConnector` does not look those up.
+    fn permits_url(&self, url: &Uri) -> bool {
+        let default = if url.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+        let host = url.host().unwrap_or_default();
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let address_permitted = match literal.parse::<IpAddr>() {
+            Ok(address) => self.policy.permits(address),
+            Err(_) => true,
+        };
+        address_permitted && self.policy.permits_port(url.port_u16().unwrap_or(default))
+    }
+}
+
+// === impl CountedStream ===
+
+impl Connection for CountedStream {
+    fn connected(&self) -> Connected {
+        self.stream.connected()
+    }
+}
+
+impl Read for CountedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<Result<(), io::Error>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl Write for CountedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, io::Error>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<Result<usize, io::Error>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,114 @@
+//! Headers between JavaScript and the wire.
+//!
+//! Invariant: framing is made anew on each side and never handed on. What a worker copied from its own request
+//! (`content-length`, `transfer-encoding`, `connection`, …) says nothing about the message that is sent.
+
+use holm_apis::fetch::outbound::Decoding;
+use holm_isolate::Body;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Method;
+use http::header;
+
+/// Headers about one connection, not about the message (RFC 9110 §7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// What a request's headers may not decide either: the destination is the URL's, the length the body's.
+const NOT_THE_WORKERS: [HeaderName; 4] =
+    [header::HOST, header::CONTENT_LENGTH, header::EXPECT, header::PROXY_AUTHENTICATE];
+
+/// Makes the headers of a worker's request ready for the wire.
+pub(super) fn outgoing(headers: &mut HeaderMap, decoding: Decoding) {
+    strip_hop_by_hop(headers);
+    for name in &NOT_THE_WORKERS {
+        headers.remove(name);
+    }
+    if decoding == Decoding::Automatic && !headers.contains_key(header::ACCEPT_ENCODING) {
+        // Part of a compressed body cannot be decoded (WHATWG Fetch §4.6).
+        let accepted = if headers.contains_key(header::RANGE) { "identity" } else { "gzip, br" };
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+    }
+}
+
+/// Says that there is no body where a server would otherwise expect one (WHATWG Fetch §4.6). Other lengths are said by
+/// hyper, from the body itself.
+pub(super) fn length(headers: &mut HeaderMap, method: &Method, body: &Body) {
+    if matches!(body, Body::Empty) && (method == Method::POST || method == Method::PUT) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// Makes the headers of an upstream's response ready for the worker.
+pub(super) fn incoming(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        strip_named_by_connection(headers);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn strip_named_by_connection(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn headers_about_the_connection_are_not_handed_on() {
+        let mut given = headers(&[
+            ("connection", "keep-alive, X-Once ,"),
+            ("content-length", "7"),
+            ("expect", "100-continue"),
+            ("host", "victim.example"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("x-once", "1"),
+            ("x-kept", "1"),
+        ]);
+        outgoing(&mut given, Decoding::Manual);
+        assert_eq!(given, headers(&[("x-kept", "1")]));
+    }
+
+    #[test]
+    fn codings_are_asked_for_only_where_the_worker_has_not() {
+        let asked = |pairs, decoding| {
+            let mut headers = headers(pairs);
+            outgoing(&mut headers, decoding);
+            headers.get(header::ACCEPT_ENCODING).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(asked(&[], Decoding::Automatic).as_deref(), Some("gzip, br"));
+        assert_eq!(asked(&[("accept-encoding", "br")], Decoding::Automatic).as_deref(), Some("br"));
+        assert_eq!(asked(&[("range", "bytes=0-9")], Decoding::Automatic).as_deref(), Some("identity"));
+        assert_eq!(asked(&[], Decoding::Manual), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! `fetch()` over real sockets: HTTP/1.1 and HTTP/2, pooled, and refused where the egress policy says so.
+//!
+//! ```text
+//! exchange   one call: sends, follows redirects           redirect   what the next request of a chain is
+//! headers    what goes on the wire, what comes off it     decode     undoes a content coding
+//! connect    name lookup, TCP, TLS: every new socket      egress     which addresses may be reached
+//! ```
+//!
+//! Invariant: a socket exists only to an address that [`EgressPolicy`] permitted, whatever the name, literal or redirect
+//! that led there. No environment variable (proxies, certificate files) has a say.
+
+mod connect;
+mod decode;
+mod egress;
+mod exchange;
+mod headers;
+mod redirect;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holm_apis::fetch::outbound::Exchange;
+use holm_apis::fetch::outbound::Outbound;
+use holm_apis::fetch::outbound::OutboundRequest;
+use holm_isolate::Body;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioTimer;
+use rustls::ClientConfig;
+use rustls::RootCertStore;
+use rustls::client::Resumption;
+use rustls::pki_types::CertificateDer;
+
+use self::connect::Connector;
+pub use self::egress::Egress;
+pub use self::egress::EgressPolicy;
+pub use self::egress::is_public;
+
+/// Bytes an HTTP/2 upstream may send ahead of the reader of one body.
+const H2_STREAM_WINDOW: u32 = 256 * 1024;
+/// The same for one connection. Many times the window of a stream, so that unread bodies do not stall the others.
+const H2_CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// Bytes of a response head over HTTP/2.
+const H2_HEAD: u32 = 64 * 1024;
+/// An HTTP/2 connection with open streams that is silent this long is asked for a sign of life.
+const H2_PING_AFTER: Duration = Duration::from_secs(30);
+/// How long it may take to give one.
+const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How far and how much a [`HttpOutbound`] may reach.
+#[derive(Clone, Debug)]
+pub struct OutboundOptions {
+    pub policy: EgressPolicy,
+    /// Certificates (DER) trusted beside the roots of the web.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// For name lookup, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// Unused connections kept for each scheme, host and port.
+    pub idle_per_host: usize,
+    /// Open connections, used and unused. A call that needs one more waits for up to `connect_timeout`.
+    pub connections: usize,
+    /// Name lookups at the same time. Each takes a thread of the blocking pool.
+    pub lookups: usize,
+}
+
+/// Sends what `fetch()` asks for.
+///
+/// A clone shares connections with its original. Tenants do not share any: [`HttpOutbound::separate`].
+#[derive(Clone)]
+pub struct HttpOutbound {
+    client: Arc<Client<Connector, Body>>,
+    /// Without ALPN names, which the connector adds.
+    tls: ClientConfig,
+    options: Arc<OutboundOptions>,
+}
+
+/// Why no [`HttpOutbound`] could be made. The operator's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error(
+        "extra root certificate {index} is not usable ({source}); give one X.509 certificate in DER form per entry"
+    )]
+    Root { index: usize, source: rustls::Error },
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[source] rustls::Error),
+}
+
+// === impl OutboundOptions ===
+
+impl Default for OutboundOptions {
+    fn default() -> Self {
+        Self {
+            policy: EgressPolicy::default(),
+            extra_roots: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            idle_per_host: 256,
+            connections: 1024,
+            lookups: 16,
+        }
+    }
+}
+
+// === impl HttpOutbound ===
+
+impl HttpOutbound {
+    pub fn new(options: OutboundOptions) -> Result<Self, SetupError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for (index, root) in options.extra_roots.iter().enumerate() {
+            roots.add(root.clone()).map_err(|source| SetupError::Root { index, source })?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(SetupError::Tls)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self::with_tls(tls, Arc::new(options)))
+    }
+
+    /// The same options with connections, TLS sessions and limits of its own: what one more tenant gets, since a shared
+    /// connection would let one tenant's upstream answer another tenant's request.
+    #[must_use]
+    pub fn separate(&self) -> Self {
+        let mut tls = self.tls.clone();
+        tls.resumption = Resumption::default();
+        Self::with_tls(tls, self.options.clone())
+    }
+
+    fn with_tls(tls: ClientConfig, options: Arc<OutboundOptions>) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(options.idle_timeout)
+            .pool_max_idle_per_host(options.idle_per_host)
+            .http2_initial_stream_window_size(H2_STREAM_WINDOW)
+            .http2_initial_connection_window_size(H2_CONNECTION_WINDOW)
+            .http2_max_header_list_size(H2_HEAD)
+            .http2_keep_alive_interval(H2_PING_AFTER)
+            .http2_keep_alive_timeout(H2_PING_TIMEOUT)
+            .build(Connector::new(tls.clone(), &options));
+        Self { client: Arc::new(client), tls, options }
+    }
+}
+
+impl Outbound for HttpOutbound {
+    fn fetch(&self, request: OutboundRequest) -> Exchange {
+        Box::pin(exchange::run(self.client.clone(), request))
+    }
+}

@@ -1,0 +1,2 @@
+mkdir -p out
+cp source.js out/index.js

@@ -1,0 +1,5 @@
+console.log("said while starting");
+
+export default {
+  fetch: () => new Response("started"),
+};

@@ -1,0 +1,3 @@
+export default function fetch(request) {
+  return new Response("a function is no handler");
+}

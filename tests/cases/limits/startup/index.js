@@ -1,0 +1,5 @@
+for (;;);
+
+export default {
+  fetch: () => new Response("unreachable"),
+};

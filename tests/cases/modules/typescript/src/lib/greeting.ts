@@ -1,0 +1,6 @@
+export enum Tone {
+  Calm,
+  Loud,
+}
+
+export type Greeting = { text: string; tone: Tone };

@@ -1,0 +1,173 @@
+//! The binary as a child process: `holm dev`, `holm serve`, and commands that run to their end.
+
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::client::Client;
+use super::output::Mark;
+use super::output::Output;
+
+/// A running process; killed when dropped.
+pub struct Process {
+    child: Child,
+    pub output: Output,
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub output: String,
+}
+
+/// `holm dev`, ready for requests.
+pub struct Dev {
+    pub process: Process,
+    pub address: SocketAddr,
+}
+
+/// `holm serve`, listening.
+pub struct Serve {
+    pub process: Process,
+}
+
+fn holm() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holm"));
+    // What the developer's own shell sets is no part of a test.
+    for name in
+        ["CLOUDFLARE_ENV", "CLOUDFLARE_INCLUDE_PROCESS_ENV", "HOLM_LOG", "HOLM_LOG_FORMAT", "HTTP_PROXY", "HTTPS_PROXY"]
+    {
+        command.env_remove(name);
+    }
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ended {
+    let mut command = holm();
+    command.args(arguments);
+    Process::spawn(command).wait()
+}
+
+// === impl Process ===
+
+impl Process {
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let output = Output::default();
+        output.follow(child.stdout.take().unwrap());
+        output.follow(child.stderr.take().unwrap());
+        Self { child, output }
+    }
+
+    /// Sends a signal by name: `TERM`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> Ended {
+        let output = self.output.wait_for_end();
+        let status: ExitStatus = self.child.wait().unwrap();
+        Ended { code: status.code(), output }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// === impl Dev ===
+
+impl Dev {
+    /// Starts `holm dev PATH` on a free port, with more arguments.
+    pub fn start(path: &Path, arguments: &[&str]) -> Self {
+        Self::try_start(path, arguments)
+            .unwrap_or_else(|ended| panic!("holm dev ended with {:?}:\n{}", ended.code, ended.output))
+    }
+
+    /// As [`Dev::start`]; `Err` when it ends instead of getting ready.
+    pub fn try_start(path: &Path, arguments: &[&str]) -> Result<Self, Ended> {
+        let mut command = holm();
+        command.arg("dev").arg(path).args(["--port", "0"]).args(arguments);
+        let process = Process::spawn(command);
+        match process.output.try_wait(Mark::default(), r"^Ready on http://(\S+)$") {
+            Some(address) => Ok(Self { process, address: address.parse().unwrap() }),
+            None => Err(process.wait()),
+        }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// What it has written, and will write.
+    pub fn output(&self) -> &Output {
+        &self.process.output
+    }
+}
+
+// === impl Serve ===
+
+impl Serve {
+    /// Starts `holm serve`, whose records are lines of JSON, and waits until it serves.
+    pub fn start(config: &Path) -> Self {
+        let mut command = holm();
+        command.env("HOLM_LOG_FORMAT", "json").arg("serve").arg("--config").arg(config);
+        let process = Process::spawn(command);
+        process.output.wait_for(r#""message":"serving""#);
+        Self { process }
+    }
+
+    /// Starts `holm serve` with a configuration that it refuses.
+    pub fn refused(config: &Path) -> Ended {
+        run(["serve".as_ref(), "--config".as_ref(), config.as_os_str()])
+    }
+
+    pub fn output(&self) -> &Output {
+        &self.process.output
+    }
+
+    /// The address of the plain listener.
+    pub fn http(&self) -> Client {
+        Client::new(self.address(|record| record["message"] == "listening" && record["tls"] == false))
+    }
+
+    /// The address of the TLS listener.
+    pub fn https(&self) -> SocketAddr {
+        self.address(|record| record["message"] == "listening" && record["tls"] == true)
+    }
+
+    fn address(&self, wanted: impl Fn(&Value) -> bool) -> SocketAddr {
+        let record = self.records().into_iter().find(wanted).expect("a listener");
+        record["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The log so far.
+    pub fn records(&self) -> Vec<Value> {
+        records(&self.output().text())
+    }
+
+    /// Waits for the record of the invocation whose URL ends so.
+    pub fn invocation(&self, url_end: &str) -> Value {
+        let line = self.output().wait_for(&format!(r#"^\{{.*{}".*"invocation".*\}}$"#, regex::escape(url_end)));
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+/// The records among lines of a log.
+pub fn records(log: &str) -> Vec<Value> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
