@@ -30,7 +30,11 @@ export default {
 const CRAWL: &str = r#"
 const suspicious = (key) => /^(op_|deno|ext:|__|core$|internals?$|primordials$|bootstrap|holm)/i.test(key) || /^Deno\b/.test(key);
 // In the language since its beginning.
-const accepted = new Set(["__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"]);
+const accepted = new Set([
+  "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
+  // Registered symbols, which anyone can make: how an object is printed, and that it cannot be cloned.
+  "Deno.privateCustomInspect", "Deno.core.hostObject",
+]);
 
 function crawl(roots) {
   const seen = new Set();

@@ -112,7 +112,9 @@ impl Dev {
                 return exit;
             }
         };
-        let inputs = self.deploy(&project).await;
+        let mut watch = self.watcher();
+        watch_inputs(&mut watch, Inputs::of(&project));
+        watch_inputs(&mut watch, self.deploy(&project).await);
         let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
         self.terminal.line(Style::Green, &format!("Ready on http://{address}"));
         if !self.args.no_watch {
@@ -136,7 +138,7 @@ impl Dev {
                 }
                 return Exit::Failure;
             }
-            () = self.watch(inputs) => {}
+            () = self.reload(watch) => {}
             () = stop_signal() => {}
         }
         shutdown.drain(GRACE);
@@ -253,32 +255,36 @@ impl Dev {
         }
     }
 
-    /// Deploys each change, for ever.
-    async fn watch(&self, inputs: Inputs) {
+    /// `None` where nothing is watched.
+    fn watcher(&self) -> Option<Watch> {
         if self.args.no_watch {
-            return std::future::pending().await;
+            return None;
         }
-        let mut watch = match Watch::new() {
-            Ok(watch) => watch,
-            Err(error) => {
-                self.terminal.line(
-                    Style::Yellow,
-                    &format!("warning: files cannot be watched ({error}); restart after a change"),
-                );
-                return std::future::pending().await;
-            }
+        let failed = |error: &notify::Error| {
+            self.terminal
+                .line(Style::Yellow, &format!("warning: files cannot be watched ({error}); restart after a change"));
         };
-        watch.set(inputs.files, inputs.trees);
+        Watch::new().inspect_err(failed).ok()
+    }
+
+    /// Deploys each change, for ever.
+    async fn reload(&self, mut watch: Option<Watch>) {
         loop {
-            watch.changed().await;
+            match &watch {
+                Some(watch) => watch.changed().await,
+                None => return std::future::pending().await,
+            }
             match self.load() {
-                Loaded::Good(project) => {
-                    let inputs = self.deploy(&project).await;
-                    watch.set(inputs.files, inputs.trees);
-                }
+                Loaded::Good(project) => watch_inputs(&mut watch, self.deploy(&project).await),
                 Loaded::Bad(text) => self.reject(Failure::new(Outcome::StartupFailed, text)),
             }
         }
+    }
+}
+
+fn watch_inputs(watch: &mut Option<Watch>, inputs: Inputs) {
+    if let Some(watch) = watch {
+        watch.set(inputs.files, inputs.trees);
     }
 }
 
@@ -286,7 +292,7 @@ impl Dev {
 
 impl Inputs {
     fn of(project: &Project) -> Self {
-        let files = project.inputs.iter().chain(&project.absent_inputs).cloned().collect();
+        let files = project.inputs.iter().chain(&project.absent_inputs).chain([&project.main]).cloned().collect();
         let trees = if project.build.command.is_some() { project.build.watch.clone() } else { Vec::new() };
         Self { files, trees }
     }

@@ -198,9 +198,15 @@ impl Server<'_> {
         if let Some(address) = self.config.listen.admin {
             tracing::info!(%address, "admin listening");
         }
+        let mut watch = Watch::new()
+            .inspect_err(|error| tracing::warn!(%error, "files cannot be watched; send SIGHUP after a change"))
+            .ok();
+        if let Some(watch) = &mut watch {
+            watch.set(self.watched(), Vec::new());
+        }
         tracing::info!(workers = self.config.workers.len(), "serving");
 
-        self.reload_until_stopped(&mut serving).await?;
+        self.reload_until_stopped(&mut serving, watch).await?;
         let grace = self.config.drain;
         tracing::info!(grace_s = grace.as_secs(), "draining");
         shutdown.drain(grace);
@@ -218,16 +224,11 @@ impl Server<'_> {
     async fn reload_until_stopped(
         &mut self,
         serving: &mut tokio::task::JoinSet<Result<(), impl std::error::Error + Send + Sync + 'static>>,
+        mut watch: Option<Watch>,
     ) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
-        let mut watch = Watch::new()
-            .inspect_err(|error| tracing::warn!(%error, "files cannot be watched; send SIGHUP after a change"))
-            .ok();
-        if let Some(watch) = &mut watch {
-            watch.set(self.watched(), Vec::new());
-        }
         loop {
             let changed = async {
                 match &watch {

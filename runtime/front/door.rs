@@ -57,11 +57,7 @@ impl<W: Workers> Door<W> {
         let mut format = Format::default();
         let mut response = match self.pass(connection, parts, body, id, &mut format).await {
             Ok(response) => response,
-            Err(problem) => {
-                let mut page = error_page::answer(&problem, id, format, self.options.error_detail);
-                headers::finish_own(&method, &mut page);
-                return page;
-            }
+            Err(problem) => error_page::answer(&problem, id, format, self.options.error_detail),
         };
         let status = response.status();
         let mut body = std::mem::take(response.body_mut());

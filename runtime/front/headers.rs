@@ -8,7 +8,6 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
-use http::Response;
 use http::StatusCode;
 use http::Version;
 use http::header;

@@ -4,8 +4,8 @@
 //! made honest here before it reaches the wire. The front knows workers only through the trait [`Workers`], so that it is
 //! tested without an engine.
 //!
-//! Life of a request: [`listener`] accepts, [`connection`] speaks HTTP under deadlines, [`door`] checks, routes and
-//! dispatches, [`status`] picks the status code of whatever went wrong.
+//! Life of a request: `listener` accepts, `connection` speaks HTTP under deadlines, `door` checks, routes and dispatches,
+//! `status` picks the status code of whatever went wrong.
 
 pub mod admin;
 pub mod authority;

@@ -19,8 +19,6 @@ use tokio::sync::Semaphore;
 
 use crate::host::Inner;
 
-/// A request that was returned by a condemned isolate is given to another one at most this often.
-const ATTEMPTS: usize = 3;
 /// After a failed start: doubled with each failure in a row, up to the longest.
 const SHORTEST_BACK_OFF: Duration = Duration::from_millis(500);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
@@ -89,7 +87,9 @@ impl Worker {
         mut request: FetchRequest,
     ) -> Result<http::Response<holm_isolate::Body>, Failure> {
         let _place = self.admit().await?;
-        for _ in 0..ATTEMPTS {
+        // Isolates that are condemned give back what they have not begun; another one takes it.
+        let until = Instant::now() + self.code.limits.wall;
+        while Instant::now() < until {
             let running = match self.running() {
                 Some(running) => running,
                 None => self.start(host).await?,

@@ -373,6 +373,18 @@ pub(crate) fn import_dynamically<'s, 'i>(
     Some(promise)
 }
 
+/// The same for `import.source()` and its kin, which the platform does not have: they evaluate, too.
+pub(crate) fn import_in_phase<'s, 'i>(
+    scope: &mut v8::PinScope<'s, 'i>,
+    options: v8::Local<'s, v8::Data>,
+    referrer: v8::Local<'s, v8::Value>,
+    specifier: v8::Local<'s, v8::String>,
+    _phase: v8::ModuleImportPhase,
+    attributes: v8::Local<'s, v8::FixedArray>,
+) -> Option<v8::Local<'s, v8::Promise>> {
+    import_dynamically(scope, options, referrer, specifier, attributes)
+}
+
 fn answer_data<'s>(
     _scope: &mut v8::PinScope<'s, '_>,
     arguments: v8::FunctionCallbackArguments<'s>,

@@ -118,6 +118,7 @@ impl Isolate {
         isolate.set_slot(Rc::new(Modules::default()));
         isolate.set_promise_reject_callback(turn::on_promise_reject);
         isolate.set_host_import_module_dynamically_callback(modules::import_dynamically);
+        isolate.set_host_import_module_with_phase_dynamically_callback(modules::import_in_phase);
         isolate.set_allow_wasm_code_generation_callback(deny_wasm_from_bytes);
         isolate.set_allow_atomics_wait(false);
         let slot = options.watchdog.slot(isolate.thread_safe_handle());

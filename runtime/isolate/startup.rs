@@ -73,6 +73,6 @@ fn thrown(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>
 }
 
 fn failed<'s>(scope: &mut v8::PinScope<'s, '_>, worker: &WorkerCode, exception: v8::Local<'s, v8::Value>) -> Failure {
-    let (message, stack) = turn::describe(scope, exception);
+    let (message, stack) = turn::describe(scope, exception).unwrap_or_default();
     Failure { outcome: Outcome::StartupFailed, message, stack: stack.map(|stack| worker.map_stack(&stack)) }
 }

@@ -425,7 +425,8 @@ impl State {
 
     fn take_readable(&self, owner: Owner, id: u32, leave: Readable) -> Result<Body, StateError> {
         let mut bodies = self.bodies.borrow_mut();
-        let entry = bodies.get_mut(&id).ok_or(StateError::BodyUsed)?;
+        // The shim knows which bodies it has used: one that is gone went with the invocation that owned it.
+        let entry = bodies.get_mut(&id).ok_or(StateError::DifferentRequest)?;
         if entry.owner != owner {
             return Err(StateError::DifferentRequest);
         }

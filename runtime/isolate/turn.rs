@@ -150,8 +150,11 @@ pub(crate) fn watch_heap(runtime: &mut deno_core::JsRuntime, exceeded: Rc<Cell<b
 
 /// What was thrown: one line, and the stack where it is an error.
 ///
-/// Runs getters of the script, so it belongs into the turn of whoever threw.
-pub fn describe<'s>(scope: &mut v8::PinScope<'s, '_>, thrown: v8::Local<'s, v8::Value>) -> (String, Option<String>) {
+/// Runs getters of the script, so it belongs into the turn of whoever threw. `None`: the turn was terminated meanwhile.
+pub fn describe<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    thrown: v8::Local<'s, v8::Value>,
+) -> Option<(String, Option<String>)> {
     const LONGEST: usize = 16 << 10;
     v8::tc_scope!(let scope, scope);
     let mut stack = None;
@@ -163,12 +166,19 @@ pub fn describe<'s>(scope: &mut v8::PinScope<'s, '_>, thrown: v8::Local<'s, v8::
     {
         stack = Some(cut(value.to_rust_string_lossy(scope), LONGEST));
     }
-    let message = match thrown.to_string(scope) {
+    if scope.has_terminated() {
+        return None;
+    }
+    let text = thrown.to_string(scope);
+    if scope.has_terminated() {
+        return None;
+    }
+    let message = match text {
         Some(text) => cut(text.to_rust_string_lossy(scope), LONGEST),
         None => "an object that cannot be turned into a string was thrown".to_owned(),
     };
     let message = if thrown.is_native_error() { message } else { format!("Uncaught {message}") };
-    (message, stack)
+    Some((message, stack))
 }
 
 fn cut(mut text: String, at: usize) -> String {

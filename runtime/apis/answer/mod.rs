@@ -77,7 +77,8 @@ pub fn op_fail<'s>(
     error: v8::Local<'s, v8::Value>,
 ) -> Result<(), StateError> {
     let state = seam::state(scope)?;
-    let (message, stack) = holm_isolate::describe(scope, error);
+    // A terminated turn has its own verdict.
+    let Some((message, stack)) = holm_isolate::describe(scope, error) else { return Ok(()) };
     if kind == 3 {
         log_error(&state, owner, "Uncaught (in waitUntil)", &message, stack.as_deref());
         return Ok(());
@@ -96,7 +97,8 @@ pub fn op_report<'s>(
     error: v8::Local<'s, v8::Value>,
 ) -> Result<(), StateError> {
     let state = seam::state(scope)?;
-    let (message, stack) = holm_isolate::describe(scope, error);
+    // A terminated turn has its own verdict.
+    let Some((message, stack)) = holm_isolate::describe(scope, error) else { return Ok(()) };
     let prefix = if kind == 1 { "Uncaught (in promise)" } else { "Uncaught" };
     log_error(&state, owner, prefix, &message, stack.as_deref());
     Ok(())

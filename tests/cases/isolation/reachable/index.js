@@ -25,6 +25,22 @@ const answers = {
     Error.prepareStackTrace = prepare;
     return Response.json((sites ?? []).some((site) => site.getThis?.() !== undefined && site.getThis() !== null && site.getFunction?.()?.name?.startsWith("op_")));
   },
+  "/forged-marks": () => {
+    const results = [];
+    for (const marked of [new ReadableStream(), new TransformStream().writable, new DOMException("x"), new Blob(["x"]), new MessageChannel().port1]) {
+      const symbols = [marked, Object.getPrototypeOf(marked)].flatMap((target) => Object.getOwnPropertySymbols(target));
+      for (const symbol of symbols) {
+        for (const value of [marked[symbol], "Blob", 0, {}, () => {}, undefined]) {
+          try {
+            structuredClone({ [symbol]: value, type: "Blob", id: 1 });
+          } catch (error) {
+            results.push(error.constructor.name);
+          }
+        }
+      }
+    }
+    return Response.json(results.every((name) => name === "DOMException" || name.endsWith("Error")));
+  },
   "/replaced-built-ins": async () => {
     const { then } = Promise.prototype;
     const { push } = Array.prototype;
