@@ -1,4 +1,5 @@
 //! A host with one kind of worker, for the benches: no HTTP, no files.
+#![allow(dead_code, reason = "each bench uses its part")]
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -69,7 +70,6 @@ impl Bench {
         Self { runtime, options }
     }
 
-    #[allow(dead_code, reason = "not every bench starts isolates by hand")]
     pub fn isolate_options(&self) -> IsolateOptions {
         self.options.clone()
     }
@@ -98,7 +98,6 @@ pub fn code(source: &str) -> WorkerCode {
     })
 }
 
-#[allow(dead_code, reason = "not every bench deploys")]
 pub fn worker(source: &str) -> Arc<Worker> {
     Worker::new(WorkerSpec { code: code(source), concurrency: 1024, queue: 1024 })
 }
@@ -114,14 +113,12 @@ pub fn get(url: &str) -> FetchRequest {
 }
 
 /// Resident memory of this process in bytes.
-#[allow(dead_code, reason = "not every bench looks at memory")]
 pub fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
 }
 
 /// The value below which `share` of the sorted `samples` lie.
-#[allow(dead_code, reason = "not every bench has samples")]
 pub fn percentile(samples: &mut [Duration], share: f64) -> Duration {
     samples.sort_unstable();
     let index = ((samples.len() as f64 - 1.0) * share).round() as usize;

@@ -10,6 +10,7 @@ use holm_isolate::Body;
 use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
 use holm_isolate::IsolateOptions;
+use holm_isolate::Outcome;
 use parking_lot::RwLock;
 
 use crate::Catalog;
@@ -19,6 +20,9 @@ use crate::worker::Running;
 
 /// How often idle isolates are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long the start of an isolate waits for another one to become idle when all are busy.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Bounds on all isolates of a host.
 #[derive(Clone, Copy, Debug)]
@@ -163,13 +167,22 @@ impl Inner {
     }
 
     /// Before a new isolate starts: ends the least recently used idle ones beyond the bound.
-    pub(crate) fn make_room(&self) {
+    ///
+    /// # Errors
+    /// When all of them are busy, and stay so for a while.
+    pub(crate) async fn make_room(&self) -> Result<(), Failure> {
+        let until = Instant::now() + PATIENCE;
         while self.isolates.load(Ordering::Relaxed) >= self.isolation.isolates {
-            let Some((_, worker)) = self.idle_isolates().into_iter().min_by_key(|(last_used, _)| *last_used) else {
-                return;
-            };
-            self.evict(&worker);
+            let idle = self.idle_isolates().into_iter().min_by_key(|(last_used, _)| *last_used);
+            match idle {
+                Some((_, worker)) => self.evict(&worker),
+                None if Instant::now() >= until => {
+                    return Err(Failure::new(Outcome::Overloaded, "Every isolate of the server is busy."));
+                }
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
         }
+        Ok(())
     }
 
     fn idle_isolates(&self) -> Vec<(u64, Arc<Worker>)> {

@@ -140,7 +140,7 @@ impl Worker {
             Some(failed) => (failed.back_off * 2).min(LONGEST_BACK_OFF),
             None => SHORTEST_BACK_OFF,
         };
-        host.make_room();
+        host.make_room().await?;
         let isolate = host
             .spares
             .take()

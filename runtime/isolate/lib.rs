@@ -50,6 +50,7 @@ pub use outcome::Failure;
 pub use outcome::Outcome;
 pub use state::BodyWriter;
 pub use state::Owner;
+pub use state::SettledHere;
 pub use state::State;
 pub use state::StateError;
 pub use turn::describe;

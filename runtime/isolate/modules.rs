@@ -23,12 +23,15 @@ const CODE_CACHE_FROM: usize = 4 << 10;
 pub(crate) struct Modules {
     by_specifier: RefCell<HashMap<String, v8::Global<v8::Module>>>,
     /// Specifiers by the engine's identity hash, for resolving relative to the importer.
-    specifiers: RefCell<HashMap<i32, Vec<(v8::Global<v8::Module>, String)>>>,
+    specifiers: RefCell<HashMap<i32, Vec<Named>>>,
     /// Values of synthetic modules, until they are evaluated.
     defaults: RefCell<HashMap<String, v8::Global<v8::Value>>>,
     /// `module.exports` of the CommonJS modules, by specifier.
     common_js: RefCell<HashMap<String, v8::Global<v8::Object>>>,
 }
+
+/// A module and its specifier.
+type Named = (v8::Global<v8::Module>, String);
 
 /// Compiles, links and evaluates the main module; answers its namespace and the promise of its evaluation. `None`: an
 /// exception is pending.
@@ -289,7 +292,6 @@ fn resolve_callback<'s>(
     import(scope, &specifier, &referrer)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the engine's signature")]
 fn evaluate_synthetic<'s>(
     context: v8::Local<'s, v8::Context>,
     module: v8::Local<'s, v8::Module>,
@@ -336,7 +338,6 @@ fn require_callback<'s>(
 }
 
 /// `import()`: one step within the turn that calls it.
-#[expect(clippy::unnecessary_wraps, reason = "the engine's signature")]
 pub(crate) fn import_dynamically<'s, 'i>(
     scope: &mut v8::PinScope<'s, 'i>,
     _options: v8::Local<'s, v8::Data>,

@@ -80,6 +80,8 @@ struct Isolate {
     stage: Stage,
     /// No deadline of an invocation comes before this.
     sweep_at: Option<Instant>,
+    /// When the loop's timer fires. It may be early; then it is set anew. Moving it for every event would cost more.
+    alarm: Option<Instant>,
 }
 
 /// Where the isolate is in its life.
@@ -128,7 +130,18 @@ impl Isolate {
         };
         // The engine's loop gets its waker once; from then on it says when it wants to be polled.
         ambient.want();
-        Ok(Self { hooks, context, state, slot, runtime, status, ambient, stage: Stage::Blank, sweep_at: None })
+        Ok(Self {
+            hooks,
+            context,
+            state,
+            slot,
+            runtime,
+            status,
+            ambient,
+            stage: Stage::Blank,
+            sweep_at: None,
+            alarm: None,
+        })
     }
 
     async fn run(mut self, mut events: mpsc::UnboundedReceiver<Message>) {
@@ -168,7 +181,6 @@ impl Isolate {
         idle: &mut Idle,
         timer_last: bool,
     ) -> Next {
-        let mut wake_at = None;
         std::future::poll_fn(|cx| {
             if self.ambient.take(cx) {
                 return Poll::Ready(Next::Ambient);
@@ -198,14 +210,15 @@ impl Isolate {
                 Idle::Measured => None,
             };
             let earliest = [due, self.sweep_at, idle_at].into_iter().flatten().min();
-            if let Some(at) = earliest {
-                if wake_at != Some(at) {
-                    sleep.as_mut().reset(at.into());
-                    wake_at = Some(at);
-                }
-                if sleep.as_mut().poll(cx).is_ready() {
-                    cx.waker().wake_by_ref();
-                }
+            if let Some(at) = earliest
+                && self.alarm.is_none_or(|alarm| at < alarm)
+            {
+                sleep.as_mut().reset(at.into());
+                self.alarm = Some(at);
+            }
+            if self.alarm.is_some() && sleep.as_mut().poll(cx).is_ready() {
+                self.alarm = None;
+                cx.waker().wake_by_ref();
             }
             Poll::Pending
         })

@@ -38,7 +38,6 @@ fn map_frame(line: &str, maps: impl Fn(&str) -> Option<Arc<sourcemap::SourceMap>
     let map = maps(specifier)?;
     let token = map.lookup_token(number.checked_sub(1)?, column.checked_sub(1)?)?;
     let source = token.get_source()?;
-    let source = source.trim_start_matches("../");
     Some(format!(
         "{}{source}:{}:{}{}",
         line.get(..start)?,

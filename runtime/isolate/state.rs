@@ -41,7 +41,7 @@ pub struct State {
     pub(crate) limits: RefCell<Limits>,
     pub(crate) invocations: RefCell<HashMap<Owner, Invocation>>,
     operations: RefCell<HashMap<u32, Operation>>,
-    settled_here: RefCell<HashMap<u32, Result<v8::Global<v8::Value>, v8::Global<v8::Value>>>>,
+    settled_here: RefCell<HashMap<u32, SettledHere>>,
     bodies: RefCell<HashMap<u32, OwnedBody>>,
     pub(crate) timers: RefCell<Timers>,
     /// Milliseconds since the epoch, as JavaScript sees them in this turn.
@@ -53,6 +53,9 @@ pub struct State {
     pub(crate) rejections: RefCell<Vec<Rejection>>,
     pub(crate) heap_exceeded: Rc<Cell<bool>>,
 }
+
+/// What a promise settles with, as a value that never left the isolate.
+pub type SettledHere = Result<v8::Global<v8::Value>, v8::Global<v8::Value>>;
 
 /// A promise that was rejected while nobody listened, or that got a listener afterwards.
 pub(crate) struct Rejection {
@@ -258,14 +261,14 @@ impl State {
     }
 
     /// Queues the settling of a promise that [`State::promise`] made, with a value of this isolate.
-    pub fn settle_here(&self, id: u32, settled: Result<v8::Global<v8::Value>, v8::Global<v8::Value>>) {
+    pub fn settle_here(&self, id: u32, settled: SettledHere) {
         if self.operations.borrow().contains_key(&id) {
             self.settled_here.borrow_mut().insert(id, settled);
             let _ = self.inbox.send(Message::CompleteHere(id));
         }
     }
 
-    pub(crate) fn take_settled_here(&self, id: u32) -> Option<Result<v8::Global<v8::Value>, v8::Global<v8::Value>>> {
+    pub(crate) fn take_settled_here(&self, id: u32) -> Option<SettledHere> {
         self.settled_here.borrow_mut().remove(&id)
     }
 

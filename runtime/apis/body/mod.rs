@@ -182,7 +182,7 @@ pub fn op_body_clone(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32, #[smi]
 #[smi]
 pub fn op_body_open(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32, length: f64) -> Result<u32, StateError> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a length")]
-    let length = (length >= 0.0 && length < 9e15).then_some(length as u64);
+    let length = (0.0..9e15).contains(&length).then_some(length as u64);
     seam::state(scope)?.open_body(owner, length)
 }
 
