@@ -19,8 +19,8 @@ from sites import COMPATIBILITY_DATE, Routing, Site
 
 HERE = Path(__file__).parent
 
-# Text put after the generated holm.toml, for tables that a later Holm wants before it fetches from 127.0.0.1.
-HOLM_TOML_EXTRA = ""
+# The upstream of the proxy is on this machine, where fetch() may not go unless the server says so.
+HOLM_SERVER_SETTINGS = ['egress = "public-and-loopback"']
 
 # Pinned, so that two runs compare the same peers.
 NPM_VERSIONS = {"workerd": "1.20261117.1", "deno": "2.9.6", "bun": "1.4.5"}
@@ -119,13 +119,14 @@ class Holm(Peer):
             "[server]",
             f'http = "127.0.0.1:{setting.port}"',
             f'admin = "127.0.0.1:{admin_port}"',
+            *HOLM_SERVER_SETTINGS,
             "[limits]",
             "cpu_ms = 50",
         ]
         for worker in setting.site.workers:
             lines += ["[[worker]]", f'project = "{worker.name}"', f'hostnames = ["{worker.host}"]']
         config = setting.directory / "holm.toml"
-        config.write_text("\n".join([*lines, HOLM_TOML_EXTRA]) + "\n")
+        config.write_text("\n".join(lines) + "\n")
         return Command([str(self.binary), "serve", "--config", str(config)], health_port=admin_port)
 
 
