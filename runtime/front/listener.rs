@@ -1,6 +1,5 @@
 //! Listeners: the accept loop, how many connections it lets in, and the way from a socket to a served connection.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -9,9 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashmap::DashMap;
+use dashmap::Entry;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
-use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
@@ -185,7 +185,8 @@ impl<S: Service> Entrance<S> {
 struct Gate {
     total: Arc<Semaphore>,
     per_address: usize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// Many threads accept and close at once, mostly for different clients.
+    by_address: DashMap<IpAddr, usize>,
 }
 
 /// A connection's place; given back when dropped.
@@ -202,19 +203,19 @@ impl Gate {
         Self {
             total: Arc::new(Semaphore::new(limits.total.min(Semaphore::MAX_PERMITS))),
             per_address: limits.per_address,
-            by_address: Mutex::new(HashMap::new()),
+            by_address: DashMap::new(),
         }
     }
 
     fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Pass> {
         let total = Arc::clone(&self.total).try_acquire_owned().ok()?;
         let address = network_of(address);
-        let mut by_address = self.by_address.lock();
-        let count = by_address.entry(address).or_insert(0);
+        let mut count = self.by_address.entry(address).or_insert(0);
         if *count >= self.per_address {
             return None;
         }
         *count += 1;
+        drop(count);
         Some(Pass { gate: Arc::clone(self), address, _total: total })
     }
 }
@@ -223,11 +224,10 @@ impl Gate {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let mut by_address = self.gate.by_address.lock();
-        if let Some(count) = by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(&self.address);
+        if let Entry::Occupied(mut count) = self.gate.by_address.entry(self.address) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }
