@@ -20,6 +20,7 @@ use holm_front::admin;
 use holm_host::Isolation;
 use holm_stores::fetch::Egress;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tracing_subscriber::EnvFilter;
@@ -159,6 +160,25 @@ impl Listeners {
     }
 }
 
+/// Installed before the server says that it serves: without a handler, each of them ends the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+// === impl Signals ===
+
+impl Signals {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 struct Server<'a> {
     args: &'a ServeArgs,
     config: ServerConfig,
@@ -204,9 +224,10 @@ impl Server<'_> {
         if let Some(watch) = &mut watch {
             watch.set(self.watched(), Vec::new());
         }
+        let signals = Signals::install()?;
         tracing::info!(workers = self.config.workers.len(), "serving");
 
-        self.reload_until_stopped(&mut serving, watch).await?;
+        self.reload_until_stopped(&mut serving, watch, signals).await?;
         let grace = self.config.drain;
         tracing::info!(grace_s = grace.as_secs(), "draining");
         shutdown.drain(grace);
@@ -225,10 +246,8 @@ impl Server<'_> {
         &mut self,
         serving: &mut tokio::task::JoinSet<Result<(), impl std::error::Error + Send + Sync + 'static>>,
         mut watch: Option<Watch>,
+        mut signals: Signals,
     ) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
         loop {
             let changed = async {
                 match &watch {
@@ -237,9 +256,9 @@ impl Server<'_> {
                 }
             };
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hang_up.recv() => self.reload("SIGHUP").await,
+                _ = signals.terminate.recv() => return Ok(()),
+                _ = signals.interrupt.recv() => return Ok(()),
+                _ = signals.hang_up.recv() => self.reload("SIGHUP").await,
                 () = changed => self.reload("a file changed").await,
                 Some(ended) = serving.join_next() => {
                     ended??;
