@@ -27,7 +27,6 @@ import {
   queueMicrotask,
   QuotaExceededError,
   streams,
-  structuredClone,
   text,
   url,
 } from "ext:holm/engine.js";
@@ -44,6 +43,7 @@ import { Headers } from "ext:holm/headers.js";
 import { FixedLengthStream, IdentityTransformStream } from "ext:holm/identity_streams.js";
 import { MessageChannel, MessagePort } from "ext:holm/message_channel.js";
 import { Request } from "ext:holm/request.js";
+import { countReservations, structuredClone } from "ext:holm/reservations.js";
 import { Response } from "ext:holm/response.js";
 import { clearInterval, clearTimeout, scheduler, setInterval, setTimeout } from "ext:holm/timers.js";
 import { disallowCompilation } from "ext:holm/wasm.js";
@@ -204,6 +204,7 @@ function restrictEngine() {
     delete globalThis.Atomics.waitAsync;
   }
   freezeOtherClocks(globalThis);
+  countReservations(globalThis);
   disallowCompilation(globalThis.WebAssembly);
 }
 

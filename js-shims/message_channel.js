@@ -2,8 +2,9 @@
 // of the invocation that posted it.
 
 import { primordials } from "ext:core/mod.js";
-import { DOMException, events, finishInterface, queueMicrotask, seams, structuredClone } from "ext:holm/engine.js";
+import { DOMException, events, finishInterface, queueMicrotask, seams } from "ext:holm/engine.js";
 import { currentOwner } from "ext:holm/owner.js";
+import { structuredClone } from "ext:holm/reservations.js";
 
 const { ArrayIsArray, ArrayPrototypePush, ArrayPrototypeShift, SymbolIterator, TypeError, uncurryThis } = primordials;
 const { defineEventHandler, EventTarget, MessageEvent, setIsTrusted } = events;

@@ -17,6 +17,7 @@ use holm_host::Isolation;
 use holm_host::Worker;
 use holm_host::WorkerSpec;
 use holm_isolate::Body;
+use holm_isolate::Census;
 use holm_isolate::FetchRequest;
 use holm_isolate::InvocationRecord;
 use holm_isolate::IsolateOptions;
@@ -25,6 +26,7 @@ use holm_isolate::LogRecord;
 use holm_isolate::Observer;
 use holm_isolate::Source;
 use holm_isolate::SourceKind;
+use holm_isolate::Ticket;
 use holm_isolate::Watchdog;
 use holm_isolate::WorkerCode;
 use holm_isolate::WorkerParts;
@@ -66,7 +68,12 @@ impl Bench {
     pub fn new() -> Self {
         let engine = Arc::new(SnapshotEngine::new(128 << 20));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let options = IsolateOptions { engine, watchdog: Watchdog::start().unwrap(), front: runtime.handle().clone() };
+        let options = IsolateOptions {
+            engine,
+            watchdog: Watchdog::start().unwrap(),
+            front: runtime.handle().clone(),
+            census: Census::default(),
+        };
         Self { runtime, options }
     }
 
@@ -109,6 +116,7 @@ pub fn get(url: &str) -> FetchRequest {
         headers: http::HeaderMap::new(),
         body: Body::Empty,
         cf: None,
+        ticket: Ticket::detached(),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod console;
 pub mod fetch;
 pub mod rehome;
 pub mod request;
+pub mod reserve;
 pub mod seam;
 pub mod settings;
 pub mod timers;
@@ -64,6 +65,7 @@ deno_core::extension!(
         request::op_request_method,
         request::op_request_url,
         request::op_signal_watch,
+        reserve::op_reserve,
         settings::op_settings,
         timers::op_timer_cancel,
         timers::op_timer_start,
@@ -90,6 +92,7 @@ deno_core::extension!(
         "owner.js",
         "pairs.js",
         "request.js",
+        "reservations.js",
         "response.js",
         "timers.js",
         "wasm.js",

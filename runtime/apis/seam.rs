@@ -125,6 +125,26 @@ pub fn reject(message: impl Into<String>) -> Settle {
     Box::new(move |scope, _state| Err(type_error(scope, &message)))
 }
 
+/// Copies the bytes that a view covers now, charged to the isolate for as long as they are held.
+///
+/// # Errors
+/// When the isolate has no room for them.
+pub fn kept_bytes_of(
+    scope: &mut v8::PinScope<'_, '_>,
+    state: &State,
+    view: v8::Local<'_, v8::ArrayBufferView>,
+) -> Result<Bytes, StateError> {
+    let length = view.byte_length();
+    let charge = match state.memory().try_charge(length) {
+        Ok(charge) => charge,
+        Err(_) => {
+            state.memory().collect(scope);
+            state.memory().try_charge(length)?
+        }
+    };
+    Ok(charge.keep(bytes_of(view)))
+}
+
 /// Copies the bytes that a view covers now.
 pub fn bytes_of(view: v8::Local<'_, v8::ArrayBufferView>) -> Bytes {
     let mut bytes = vec![0; view.byte_length()];

@@ -12,6 +12,7 @@ use holm_config::bundle::ModuleKind;
 use holm_config::limits::Limits;
 use holm_config::project::Compatibility;
 use holm_front::Incoming;
+use holm_front::TurnedAway;
 use holm_front::Workers;
 use holm_host::Host;
 use holm_host::Worker;
@@ -19,11 +20,14 @@ use holm_host::WorkerSpec;
 use holm_isolate::Body;
 use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
+use holm_isolate::InvocationRecord;
+use holm_isolate::Ledger;
 use holm_isolate::Observer;
 use holm_isolate::Source;
 use holm_isolate::SourceKind;
 use holm_isolate::WorkerCode;
 use holm_isolate::WorkerParts;
+use holm_metrics::WorkerStats;
 use holm_stores::fetch::HttpOutbound;
 
 /// What a worker is made of.
@@ -85,7 +89,7 @@ fn isolate_limits(limits: &Limits) -> holm_isolate::Limits {
         wall: Duration::from_millis(limits.wall_ms),
         wait_until: Duration::from_millis(limits.wait_until_ms),
         subrequests: u32::try_from(limits.subrequests).unwrap_or(u32::MAX),
-        heap: usize::try_from(limits.memory_mb).unwrap_or(128) << 20,
+        memory: usize::try_from(limits.memory_mb).unwrap_or(128) << 20,
         log_bytes: usize::try_from(limits.log_bytes).unwrap_or(usize::MAX),
         ..holm_isolate::Limits::default()
     }
@@ -109,12 +113,39 @@ impl Workers for HostWorkers {
     async fn dispatch(&self, worker: &Arc<Worker>, event: Incoming) -> Result<http::Response<Body>, Failure> {
         self.host.dispatch(worker, fetch_request(event)).await
     }
+
+    fn stats(&self, worker: &Arc<Worker>) -> Option<Arc<WorkerStats>> {
+        worker.code().observer.stats().map(Arc::clone)
+    }
+
+    fn turned_away(&self, worker: &Arc<Worker>, request: &TurnedAway<'_>, failure: &Failure) {
+        worker.code().observer.ended(&InvocationRecord {
+            invocation: 0,
+            outcome: failure.outcome,
+            method: request.method.as_str(),
+            url: &request.target.to_string(),
+            status: None,
+            wall: Duration::ZERO,
+            queued: request.ticket.age(),
+            ledger: &Ledger::default(),
+            error: Some(&failure.message),
+            stack: failure.stack.as_deref(),
+            ticket: request.ticket,
+        });
+    }
 }
 
 /// An event of a request.
 pub(super) fn fetch_request(event: Incoming) -> FetchRequest {
     let cf = cf_object(event.http_version);
-    FetchRequest { method: event.method, url: event.url, headers: event.headers, body: event.body, cf }
+    FetchRequest {
+        method: event.method,
+        url: event.url,
+        headers: event.headers,
+        body: event.body,
+        cf,
+        ticket: event.ticket,
+    }
 }
 
 /// `request.cf`: what a server knows without a database of networks.

@@ -4,6 +4,8 @@ mod build;
 mod deploy;
 mod dev;
 mod exit;
+mod log;
+mod metrics;
 mod observe;
 mod overlay;
 mod process;

@@ -7,14 +7,18 @@ use std::sync::Arc;
 use holm_host::Host;
 use holm_host::HostOptions;
 use holm_host::Isolation;
+use holm_isolate::Census;
 use holm_isolate::IsolateOptions;
+use holm_isolate::Outcome;
 use holm_isolate::Watchdog;
+use holm_metrics::Registry;
 use holm_snapshot::SnapshotEngine;
 use holm_stores::fetch::Egress;
 use holm_stores::fetch::EgressPolicy;
 use holm_stores::fetch::HttpOutbound;
 use holm_stores::fetch::OutboundOptions;
 use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
 /// The parts of one process that workers need.
@@ -22,6 +26,10 @@ pub(super) struct Process {
     pub(super) host: Host,
     /// Each worker gets connections of its own from it.
     pub(super) outbound: HttpOutbound,
+    /// The numbers of the workers.
+    pub(super) registry: Arc<Registry>,
+    pub(super) census: Census,
+    pub(super) watchdog: Watchdog,
 }
 
 /// The front runtime. Made on the main thread, after the engine.
@@ -47,20 +55,35 @@ impl Process {
         isolation: Isolation,
         egress: Egress,
     ) -> anyhow::Result<Self> {
-        let isolate = IsolateOptions { engine, watchdog: Watchdog::start()?, front: runtime.handle().clone() };
+        let (watchdog, census) = (Watchdog::start()?, Census::default());
+        let isolate = IsolateOptions {
+            engine,
+            watchdog: watchdog.clone(),
+            front: runtime.handle().clone(),
+            census: census.clone(),
+        };
         let policy = EgressPolicy { egress, ..EgressPolicy::default() };
         let outbound = HttpOutbound::new(OutboundOptions { policy, ..OutboundOptions::default() })?;
         let host = {
             let _entered = runtime.enter();
             Host::new(HostOptions { isolate, isolation })
         };
-        Ok(Self { host, outbound })
+        Ok(Self { host, outbound, registry: Registry::new(Outcome::CODES), census, watchdog })
     }
+}
+
+/// The library's own `bind` lets 128 connections wait; in a burst of more, clients would find out a second later.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    const BACKLOG: u32 = 4_096;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Binds an address, with what to do about it when that fails.
 pub(super) async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| {
+    listen(address).map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::AddrInUse => format!("another program listens there; choose another address with {setting}"),
             io::ErrorKind::PermissionDenied => {

@@ -11,23 +11,27 @@ use holm_config::server::Certificate;
 use holm_config::server::ServerConfig;
 use holm_front::CertStore;
 use holm_front::CertificateFiles;
+use holm_front::CpuHeader;
 use holm_front::Front;
 use holm_front::Options;
 use holm_front::Shutdown;
-use holm_front::ShutdownSignal;
 use holm_front::Transport;
 use holm_front::admin;
 use holm_host::Isolation;
+use holm_metrics::LedgerOptions;
+use holm_metrics::UsageLedger;
 use holm_stores::fetch::Egress;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
-use tracing_subscriber::EnvFilter;
 
 use super::ServeArgs;
 use super::deploy::HostWorkers;
 use super::exit::Exit;
+use super::log;
+use super::metrics::Metrics;
+use super::metrics::Processes;
 use super::process;
 use super::process::Process;
 use super::site::Site;
@@ -35,18 +39,18 @@ use super::watch::Watch;
 
 /// Runs the command.
 pub(super) fn run(args: &ServeArgs) -> Exit {
-    log_to_stderr();
+    let _log = log::to_stderr();
     let config = match holm_config::server::load(&args.config) {
         Ok(config) => config,
         Err(diagnostics) => {
-            eprintln!("{diagnostics}");
+            log::tell(&diagnostics.to_string());
             return Exit::Config;
         }
     };
     match serve(args, config) {
         Ok(()) => Exit::Ok,
         Err((text, exit)) => {
-            eprintln!("{text}");
+            log::tell(&text);
             exit
         }
     }
@@ -59,7 +63,7 @@ fn serve(args: &ServeArgs, config: ServerConfig) -> Result<(), (String, Exit)> {
     let process = Process::start(engine, &runtime, isolation(&config), egress(config.egress)).map_err(failure)?;
     let result = runtime.block_on(async {
         for warning in &config.warnings {
-            eprintln!("{warning}");
+            log::tell(&warning.to_string());
         }
         let site =
             Site::load(&config, &process, &Site::default()).await.map_err(|diagnostics| (diagnostics, Exit::Config))?;
@@ -69,20 +73,11 @@ fn serve(args: &ServeArgs, config: ServerConfig) -> Result<(), (String, Exit)> {
             return Ok(());
         }
         let listeners = Listeners::bind(&config).await.map_err(|text| (format!("error: {text}"), Exit::Unavailable))?;
-        Server { args, config, process, site, certificates, listeners }.run().await.map_err(failure)
+        let ledger = start_ledger(&config, &process).map_err(|text| (text, Exit::Failure))?;
+        Server { args, config, process, site, certificates, listeners, ledger }.run().await.map_err(failure)
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
-}
-
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("HOLM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::env::var("HOLM_LOG_FORMAT").is_ok_and(|format| format == "json") {
-        builder.json().flatten_event(true).init();
-    } else {
-        builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
-    }
 }
 
 /// The engine's heap limit is one for all isolates, since a spare knows no worker.
@@ -114,13 +109,20 @@ fn front_options(config: &ServerConfig) -> Options {
     let mut options = Options::default();
     options.limits.url_bytes = size(limits.url_bytes);
     options.limits.header_bytes = size(limits.request_header_bytes);
+    options.limits.one_header_bytes = size(limits.request_one_header_bytes);
     options.limits.header_count = size(limits.request_headers);
+    options.limits.answer_header_bytes = size(limits.response_header_bytes);
+    options.limits.streams = u32::try_from(limits.streams).unwrap_or(u32::MAX);
     options.limits.body_bytes = limits.request_body_bytes;
     options.timeouts.headers = Duration::from_secs(limits.request_head_seconds);
-    options.timeouts.first_byte = Duration::from_secs(limits.request_head_seconds);
+    options.timeouts.first_byte = Duration::from_secs(limits.first_byte_seconds);
+    options.timeouts.tls_handshake = Duration::from_secs(limits.tls_handshake_seconds);
+    options.timeouts.body = Duration::from_secs(limits.request_body_idle_seconds);
+    options.timeouts.write = Duration::from_secs(limits.response_write_idle_seconds);
     options.timeouts.keep_alive = Duration::from_secs(limits.connection_idle_seconds);
     options.connections.total = size(limits.connections);
-    options.connections.per_address = options.connections.per_address.min(options.connections.total);
+    options.connections.per_address = size(limits.connections_per_address);
+    options.cpu_header = if config.seeing.expose_cpu { CpuHeader::Told } else { CpuHeader::Absent };
     options
 }
 
@@ -136,6 +138,24 @@ fn load_certificates(config: &ServerConfig) -> Result<Option<Arc<CertStore>>, St
         errors.iter().map(|error| format!("error: {error}")).collect::<Vec<_>>().join("\n")
     };
     CertStore::load(&certificate_files(&config.certificates)).map(Some).map_err(errors)
+}
+
+/// Certificates that clients will not take: worth a line, since everything seems to go well here.
+fn warn_of_certificates(certificates: &CertStore) {
+    const MARGIN: Duration = Duration::from_secs(14 * 86_400);
+    for doubt in certificates.doubts(MARGIN) {
+        tracing::warn!("{doubt}; renew it, the new files are used at once");
+    }
+}
+
+fn start_ledger(config: &ServerConfig, process: &Process) -> Result<Option<Arc<UsageLedger>>, String> {
+    let Some(usage) = &config.usage else { return Ok(None) };
+    let options =
+        LedgerOptions { path: usage.path.clone(), interval: usage.interval, rotate_bytes: usage.rotate_bytes };
+    let ledger = UsageLedger::start(options, Arc::clone(&process.registry)).map_err(|error| {
+        format!("error: the usage ledger {} cannot be opened: {error}; change [usage] path", usage.path.display())
+    })?;
+    Ok(Some(Arc::new(ledger)))
 }
 
 struct Listeners {
@@ -186,6 +206,7 @@ struct Server<'a> {
     site: Site,
     certificates: Option<Arc<CertStore>>,
     listeners: Listeners,
+    ledger: Option<Arc<UsageLedger>>,
 }
 
 // === impl Server ===
@@ -210,13 +231,16 @@ impl Server<'_> {
             let (front, signal) = (Arc::clone(&front), signal.clone());
             serving.spawn(async move { front.serve(listener, transport, signal).await });
         }
-        let admin = self
-            .listeners
-            .admin
-            .take()
-            .map(|listener| tokio::spawn(serve_admin(listener, signal.clone(), admin_signal)));
-        if let Some(address) = self.config.listen.admin {
-            tracing::info!(%address, "admin listening");
+        let admin = match self.listeners.admin.take() {
+            Some(listener) => {
+                tracing::info!(address = %listener.local_addr()?, "admin listening");
+                let pages = Arc::new(self.metrics(Arc::clone(front.counters())));
+                Some(tokio::spawn(admin::serve(listener, admin::router(signal.clone(), pages), admin_signal)))
+            }
+            None => None,
+        };
+        if let Some(certificates) = &self.certificates {
+            warn_of_certificates(certificates);
         }
         let mut watch = Watch::new()
             .inspect_err(|error| tracing::warn!(%error, "files cannot be watched; send SIGHUP after a change"))
@@ -229,16 +253,34 @@ impl Server<'_> {
 
         self.reload_until_stopped(&mut serving, watch, signals).await?;
         let grace = self.config.drain;
-        tracing::info!(grace_s = grace.as_secs(), "draining");
         shutdown.drain(grace);
+        tracing::info!(grace_s = grace.as_secs(), "draining");
         while serving.join_next().await.is_some() {}
         self.process.host.drain(grace).await;
         admin_shutdown.drain(Duration::from_millis(100));
         if let Some(admin) = admin {
             let _ = admin.await;
         }
+        if let Some(ledger) = self.ledger.take() {
+            let _ = tokio::task::spawn_blocking(move || ledger.stop()).await;
+        }
         tracing::info!("drained");
         Ok(())
+    }
+
+    /// What the admin listener shows.
+    fn metrics(&self, door: Arc<holm_front::Counters>) -> Metrics {
+        Metrics {
+            registry: Arc::clone(&self.process.registry),
+            census: self.process.census.clone(),
+            watchdog: self.process.watchdog.clone(),
+            host: self.process.host.clone(),
+            door,
+            certificates: self.certificates.clone(),
+            ledger: self.ledger.clone(),
+            processes: Arc::new(Processes::default()),
+            started: std::time::SystemTime::now(),
+        }
     }
 
     /// Serves until SIGTERM or SIGINT; SIGHUP and changes of the files reload.
@@ -306,16 +348,26 @@ impl Server<'_> {
                 tracing::error!(%error, "a certificate was not reloaded, the one before stays in force");
             }
         }
-        if config.listen != self.config.listen || config.threads != self.config.threads {
-            tracing::warn!("addresses and threads change with a restart only");
+        if let Some(store) = &self.certificates {
+            warn_of_certificates(store);
+        }
+        if let Some(ledger) = &self.ledger {
+            ledger.flush();
+        }
+        if config.listen != self.config.listen
+            || config.threads != self.config.threads
+            || config.usage != self.config.usage
+        {
+            tracing::warn!("addresses, threads and the usage ledger change with a restart only");
         }
         self.process.host.install(site.catalog());
         tracing::info!(why, workers = config.workers.len(), kept = site.kept(), "reloaded");
         self.site = site;
-        self.config = ServerConfig { listen: self.config.listen, threads: self.config.threads, ..config };
+        self.config = ServerConfig {
+            listen: self.config.listen,
+            threads: self.config.threads,
+            usage: self.config.usage.take(),
+            ..config
+        };
     }
-}
-
-async fn serve_admin(listener: TcpListener, serving: ShutdownSignal, signal: ShutdownSignal) {
-    admin::serve(listener, admin::router(serving), signal).await;
 }

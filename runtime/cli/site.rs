@@ -21,6 +21,7 @@ use holm_host::Entry;
 use holm_host::Worker;
 
 use super::deploy::Deployment;
+use super::observe::Clients;
 use super::observe::ServerLog;
 use super::process::Process;
 
@@ -67,7 +68,7 @@ impl Site {
             let (wrong, doubtful): (Vec<_>, Vec<_>) =
                 config.check_workers(&served).into_iter().partition(Diagnostic::is_error);
             for warning in doubtful {
-                eprintln!("{warning}");
+                super::log::tell(&warning.to_string());
             }
             errors.extend(wrong.iter().map(ToString::to_string));
         }
@@ -76,12 +77,12 @@ impl Site {
         }
         let mut site = Self::default();
         for (entry, loading) in config.workers.iter().zip(loadings) {
-            site.add(entry, loading, process, before);
+            site.add(config, entry, loading, process, before);
         }
         Ok(site)
     }
 
-    fn add(&mut self, entry: &WorkerEntry, loading: Loading, process: &Process, before: &Self) {
+    fn add(&mut self, config: &ServerConfig, entry: &WorkerEntry, loading: Loading, process: &Process, before: &Self) {
         let Loading { bundle, settings, inputs } = loading;
         self.inputs.extend(inputs);
         let patterns = entry.patterns().chain(&settings.routes).cloned().collect();
@@ -95,14 +96,19 @@ impl Site {
                 "the project asks for more than the server grants"
             );
         }
-        let fingerprint = fingerprint(&bundle, &settings, &limits);
+        let tenant = entry.tenant.as_deref().unwrap_or(&settings.name);
+        let observer = ServerLog {
+            stats: process.registry.worker(tenant, &settings.name),
+            clients: if config.seeing.log_clients { Clients::Named } else { Clients::Left },
+        };
+        let fingerprint = fingerprint(&bundle, &settings, &limits, &format!("{tenant} {:?}", observer.clients));
         let known = before.workers.iter().find(|loaded| loaded.fingerprint == fingerprint);
         let worker = match known {
             Some(loaded) => {
                 self.kept += 1;
                 Arc::clone(&loaded.worker)
             }
-            None => deploy(bundle, settings, limits, process),
+            None => deploy(bundle, settings, limits, observer, process),
         };
         self.workers.push(Loaded { worker, patterns, fingerprint });
     }
@@ -146,7 +152,7 @@ async fn load_source(entry: &WorkerEntry) -> Result<Loading, String> {
             let options = LoadOptions { env: env.clone(), ..LoadOptions::new(super::build::today()) };
             let project = holm_config::project::load(path, &options).map_err(|diagnostics| diagnostics.to_string())?;
             for warning in project.warnings.iter().filter(|warning| warning.severity == Severity::Warning) {
-                eprintln!("{warning}");
+                super::log::tell(&warning.to_string());
             }
             holm_bundler::run_build_command(&project).await.map_err(|error| error.to_string())?;
             let bundled = holm_bundler::bundle(&project).await.map_err(|error| error.to_string())?;
@@ -165,9 +171,15 @@ fn about(entry: &WorkerEntry, message: &str, help: &str) -> String {
     diagnostic.to_string()
 }
 
-fn deploy(bundle: Bundle, settings: WorkerSettings, limits: Limits, process: &Process) -> Arc<Worker> {
+fn deploy(
+    bundle: Bundle,
+    settings: WorkerSettings,
+    limits: Limits,
+    observer: ServerLog,
+    process: &Process,
+) -> Arc<Worker> {
     Deployment {
-        observer: Arc::new(ServerLog { worker: settings.name.clone() }),
+        observer: Arc::new(observer),
         name: settings.name,
         bundle,
         compatibility: settings.compatibility,
@@ -179,7 +191,7 @@ fn deploy(bundle: Bundle, settings: WorkerSettings, limits: Limits, process: &Pr
 }
 
 /// Equal for two loads of which nothing has changed.
-fn fingerprint(bundle: &Bundle, settings: &WorkerSettings, limits: &Limits) -> u64 {
+fn fingerprint(bundle: &Bundle, settings: &WorkerSettings, limits: &Limits, entry: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     bundle.main.hash(&mut hasher);
     for module in &bundle.modules {
@@ -187,6 +199,6 @@ fn fingerprint(bundle: &Bundle, settings: &WorkerSettings, limits: &Limits) -> u
         module.source.hash(&mut hasher);
         module.source_map.hash(&mut hasher);
     }
-    format!("{settings:?} {limits:?}").hash(&mut hasher);
+    format!("{settings:?} {limits:?} {entry}").hash(&mut hasher);
     hasher.finish()
 }

@@ -99,11 +99,18 @@ limits! {
     isolate_idle_seconds: "how long an isolate without invocations is kept", Seconds, Server, 300, 1..=86_400;
     spare_isolates: "isolates started ahead of need", Count, Server, 2, 0..=1_000;
     connections: "client connections open at once", Count, Server, 10_000, 1..=1_000_000;
+    connections_per_address: "client connections open at once from one address (one /64 network for IPv6)", Count, Server, 1_024, 1..=1_000_000;
+    streams: "requests open at once in one HTTP/2 connection", Count, Server, 100, 1..=10_000;
+    tls_handshake_seconds: "time for a client's TLS handshake", Seconds, Server, 5, 1..=300;
+    first_byte_seconds: "time from the connection to the first byte of a request", Seconds, Server, 10, 1..=300;
     connection_idle_seconds: "how long a connection without requests is kept", Seconds, Server, 60, 1..=3_600;
     request_head_seconds: "time for a client to send the head of a request", Seconds, Server, 10, 1..=300;
+    request_body_idle_seconds: "how long a client may pause within a request's body", Seconds, Server, 30, 1..=3_600;
+    response_write_idle_seconds: "how long a client may take no byte of a response", Seconds, Server, 30, 1..=3_600;
     url_bytes: "URL of one request", Bytes, Server, 16_384, 256..=1_048_576;
     request_header_bytes: "all headers of one request", Bytes, Server, 131_072, 1_024..=1_048_576;
-    request_headers: "headers of one request", Count, Server, 128, 8..=4_096;
+    request_one_header_bytes: "one header of one request", Bytes, Server, 16_384, 256..=1_048_576;
+    request_headers: "headers of one request; the crumbs of a cookie count as one", Count, Server, 100, 8..=4_096;
     response_header_bytes: "all headers of one response", Bytes, Server, 131_072, 1_024..=1_048_576;
 }
 
@@ -127,6 +134,28 @@ pub const DRAIN_SECONDS: Limit = Limit {
     default: 30,
     min: 1,
     max: 3_600,
+};
+
+/// `[usage] interval_seconds`.
+pub const USAGE_INTERVAL: Limit = Limit {
+    key: "interval_seconds",
+    about: "how often the usage ledger is written; at most this much is lost with the machine",
+    unit: Unit::Seconds,
+    scope: Scope::Server,
+    default: 60,
+    min: 1,
+    max: 86_400,
+};
+
+/// `[usage] rotate_bytes`.
+pub const USAGE_ROTATE: Limit = Limit {
+    key: "rotate_bytes",
+    about: "size at which the usage ledger is renamed and a new one begun",
+    unit: Unit::Bytes,
+    scope: Scope::Server,
+    default: 268_435_456,
+    min: 4_096,
+    max: 1_099_511_627_776,
 };
 
 /// A project asked for more than the server grants.

@@ -30,6 +30,9 @@ pub struct ServerConfig {
     pub drain: Duration,
     /// Where workers' subrequests may go.
     pub egress: Egress,
+    pub seeing: Seeing,
+    /// Where usage is written down, if it is.
+    pub usage: Option<Usage>,
     /// Ceilings and defaults for every worker.
     pub limits: Limits,
     pub certificates: Vec<Certificate>,
@@ -59,6 +62,23 @@ pub struct Listen {
     pub admin: Option<SocketAddr>,
 }
 
+/// What is told of requests, and to whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seeing {
+    /// Answers of workers have `x-holm-cpu-us`.
+    pub expose_cpu: bool,
+    /// The log has the addresses of clients.
+    pub log_clients: bool,
+}
+
+/// `[usage]`: the ledger that an operator bills from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub path: PathBuf,
+    pub interval: Duration,
+    pub rotate_bytes: u64,
+}
+
 /// A certificate chain and its key, both PEM files that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -72,6 +92,8 @@ pub struct WorkerEntry {
     pub source: WorkerSource,
     /// Overrides the project's name.
     pub name: Option<String>,
+    /// Whose worker it is; `None`: its own.
+    pub tenant: Option<String>,
     /// Hosts the worker serves whole, as route patterns.
     pub hostnames: Vec<RoutePattern>,
     /// Beside the project's own routes.

@@ -1,13 +1,17 @@
 //! The admin listener: what operators and their tools ask about the process. It is reachable from the machine itself only,
 //! which the config checks before anything is bound; what this module refuses is a browser that was led there.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::middleware;
 use axum::middleware::Next;
+use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
+use holm_metrics::Page;
 use http::StatusCode;
 use http::header;
 use tokio::net::TcpListener;
@@ -21,10 +25,31 @@ use crate::options::ErrorDetail;
 use crate::options::Options;
 use crate::shutdown::ShutdownSignal;
 
-/// `GET /healthz`: 200 while requests are served, 503 from the beginning of the drain that `serving` tells of. More routes
-/// are merged in by the caller.
-pub fn router(serving: ShutdownSignal) -> Router {
-    Router::new().route("/healthz", get(healthz)).with_state(serving)
+/// What is shown of a server.
+pub trait Pages: Send + Sync + 'static {
+    /// `/metrics`, in Prometheus' text format.
+    fn metrics(&self) -> String;
+
+    /// `/workers`.
+    fn workers(&self) -> serde_json::Value;
+}
+
+/// `/healthz` and `/readyz`: 200 while requests are served, 503 from the beginning of the drain that `serving` tells of.
+/// `/metrics` and `/workers`: what `pages` has. Only `GET` (and `HEAD`) is answered.
+pub fn router(serving: ShutdownSignal, pages: Arc<dyn Pages>) -> Router {
+    Router::new()
+        .route("/healthz", get(ready))
+        .route("/readyz", get(ready))
+        .with_state(serving)
+        .merge(Router::new().route("/metrics", get(metrics)).route("/workers", get(workers)).with_state(pages))
+}
+
+async fn metrics(State(pages): State<Arc<dyn Pages>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, Page::CONTENT_TYPE)], pages.metrics())
+}
+
+async fn workers(State(pages): State<Arc<dyn Pages>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], pages.workers().to_string())
 }
 
 /// Serves `router` until `signal`; a signal of its own, so that it still answers while the front drains.
@@ -34,7 +59,7 @@ pub async fn serve(listener: TcpListener, router: Router, signal: ShutdownSignal
     listener::serve_plain(listener, AdminService(router), options, signal).await;
 }
 
-async fn healthz(State(serving): State<ShutdownSignal>) -> (StatusCode, &'static str) {
+async fn ready(State(serving): State<ShutdownSignal>) -> (StatusCode, &'static str) {
     if serving.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ok\n") }
 }
 
@@ -66,7 +91,7 @@ impl Service for AdminService {
 
     async fn answer(
         &self,
-        _: &Connection,
+        _: &Arc<Connection>,
         request: http::Request<hyper::body::Incoming>,
     ) -> http::Response<Self::Body> {
         match self.0.clone().call(request).await {

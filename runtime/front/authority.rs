@@ -85,6 +85,9 @@ impl Target {
             return Err(InvalidTarget::Connect);
         }
         let default_port = if https { 443 } else { 80 };
+        if uri.scheme().is_none() && uri.authority().is_some() {
+            return Err(InvalidTarget::NotAPath);
+        }
         let named = match uri.authority() {
             Some(authority) => Some(Authority::parse(authority.as_str()).ok_or(InvalidTarget::InvalidHost)?),
             None => None,
@@ -265,6 +268,7 @@ mod tests {
         assert_eq!(read(false, "http://victim/", Some("evil")), Err(InvalidTarget::HostsDiffer));
         assert_eq!(read(false, "http://u@victim/", Some("victim")), Err(InvalidTarget::InvalidHost));
         assert_eq!(read(false, "*", Some("a")), Err(InvalidTarget::NotAPath));
+        assert_eq!(read(false, "a:80", Some("a")), Err(InvalidTarget::NotAPath));
         let mut headers = HeaderMap::new();
         headers.append(header::HOST, HeaderValue::from_static("a"));
         headers.append(header::HOST, HeaderValue::from_static("a"));

@@ -9,6 +9,8 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
 
 use parking_lot::RwLock;
 use rustls::crypto::CryptoProvider;
@@ -19,6 +21,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::ClientHello;
 use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
+
+use crate::expiry;
 
 /// The PEM files of one certificate: the chain, leaf first, and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub(crate) struct Certificate {
     files: CertificateFiles,
     key: Arc<CertifiedKey>,
     names: Vec<Box<str>>,
+    /// From when until when.
+    validity: Option<(SystemTime, SystemTime)>,
 }
 
 #[derive(Debug)]
@@ -93,6 +99,33 @@ impl CertStore {
             *self.current.write() = Arc::new(certificates);
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// When each certificate expires, under the first name it has.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<(String, SystemTime)> {
+        let expiry = |certificate: &Arc<Certificate>| Some((certificate.to_string(), certificate.validity?.1));
+        self.current().all.iter().filter_map(expiry).collect()
+    }
+
+    /// The certificates that clients refuse today, or will within `margin`: each with what is wrong.
+    #[must_use]
+    pub fn doubts(&self, margin: Duration) -> Vec<String> {
+        let now = SystemTime::now();
+        let doubt = |certificate: &Arc<Certificate>| {
+            let (from, until) = certificate.validity?;
+            let what = if until <= now {
+                "has expired"
+            } else if from > now {
+                "is not valid yet"
+            } else if until <= now + margin {
+                "expires soon"
+            } else {
+                return None;
+            };
+            Some(format!("the certificate for {certificate} ({}) {what}", certificate.files.cert.display()))
+        };
+        self.current().all.iter().filter_map(doubt).collect()
     }
 
     /// The certificate for a client that asks for `server_name`, or for none.
@@ -160,19 +193,29 @@ impl Certificate {
         let chain = read_chain(&files.cert)?;
         let key = read_key(&files.key)?;
         let names = names_of(&files.cert, &chain)?;
+        let validity = chain.first().and_then(|leaf| expiry::validity(leaf));
         let provider: CryptoProvider = rustls::crypto::aws_lc_rs::default_provider();
         let key = CertifiedKey::from_der(chain, key, &provider).map_err(|error| CertError::Key {
             key: files.key.clone(),
             cert: files.cert.clone(),
             reason: error.to_string(),
         })?;
-        Ok(Self { files: files.clone(), key: Arc::new(key), names })
+        Ok(Self { files: files.clone(), key: Arc::new(key), names, validity })
     }
 
     /// Whether the certificate is good for `host` (lower-case, no port).
     pub(crate) fn covers(&self, host: &str) -> bool {
         let has = |name: &str| self.names.iter().any(|own| **own == *name);
         has(host) || wildcard_of(host).is_some_and(|wildcard| has(&wildcard))
+    }
+}
+
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.names.first() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.files.cert.display()),
+        }
     }
 }
 

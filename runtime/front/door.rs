@@ -8,71 +8,96 @@ use std::sync::Arc;
 use holm_isolate::Body;
 use holm_isolate::Failure;
 use holm_isolate::Outcome;
+use holm_isolate::RequestId;
+use holm_isolate::Ticket;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Request;
 use http::Response;
+use http::Version;
+use http::header;
 use http::request::Parts;
 
 use crate::authority::Target;
 use crate::connection::Connection;
 use crate::connection::Service;
+use crate::counters::Counters;
 use crate::error_page;
 use crate::error_page::Format;
 use crate::headers;
 use crate::options::ClientHeaders;
+use crate::options::CpuHeader;
 use crate::options::Options;
-use crate::request_id::RequestId;
+use crate::reply::Sent;
 use crate::status::Problem;
 use crate::status::Refusal;
 use crate::upload;
 use crate::upload::Received;
 use crate::workers::Incoming;
+use crate::workers::TurnedAway;
 use crate::workers::Workers;
 
 /// What the headers that speak for the client are called.
 const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// What an answer has cost, where the operator wants it told.
+const CPU_US: HeaderName = HeaderName::from_static("x-holm-cpu-us");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 pub(crate) struct Door<W> {
     workers: W,
     options: Arc<Options>,
+    counters: Arc<Counters>,
 }
 
 // === impl Door ===
 
 impl<W: Workers> Door<W> {
-    pub(crate) const fn new(workers: W, options: Arc<Options>) -> Self {
-        Self { workers, options }
+    pub(crate) const fn new(workers: W, options: Arc<Options>, counters: Arc<Counters>) -> Self {
+        Self { workers, options, counters }
     }
 
     /// Answers one request, well or badly.
-    async fn handle<B: Received>(&self, connection: &Connection, request: Request<B>) -> Response<Body> {
+    async fn handle<B: Received>(&self, connection: &Arc<Connection>, request: Request<B>) -> Response<Sent> {
         let (parts, body) = request.into_parts();
-        let method = parts.method.clone();
+        let (method, version) = (parts.method.clone(), parts.version);
         let id = RequestId::next();
         let mut format = Format::default();
-        let mut response = match self.pass(connection, parts, body, id, &mut format).await {
+        let mut ticket = None;
+        let mut response = match self.pass(connection, parts, body, id, &mut format, &mut ticket).await {
             Ok(response) => response,
-            Err(problem) => error_page::answer(&problem, id, format, self.options.error_detail),
+            Err(problem) => {
+                let mut answer = error_page::answer(&problem, id, format, self.options.error_detail);
+                if let Problem::Refused(refusal) = &problem {
+                    self.counters.refused(refusal);
+                    if refusal.ends_connection() && version < Version::HTTP_2 {
+                        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    }
+                }
+                answer
+            }
         };
+        if let Some(cpu) = ticket.as_ref().and_then(|ticket| ticket.head_cpu()) {
+            let microseconds = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
+            response.headers_mut().insert(CPU_US, HeaderValue::from(microseconds));
+        }
         let status = response.status();
         let mut body = std::mem::take(response.body_mut());
         headers::settle_length(&method, status, response.headers_mut(), &mut body);
-        response.map(|_| body)
+        response.map(|_| Sent::new(body, version, ticket))
     }
 
-    /// Brings the request to its worker. `format` is set as soon as the headers were read.
+    /// Brings the request to its worker. `format` is set as soon as the headers were read, `place` as soon as it has a worker.
     async fn pass<B: Received>(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         mut parts: Parts,
         body: B,
         id: RequestId,
         format: &mut Format,
+        place: &mut Option<Arc<Ticket>>,
     ) -> Result<Response<Body>, Problem> {
         let options = &*self.options;
         let (screened, sizes) = headers::screen(&parts.headers, &options.limits, options.client_headers);
@@ -92,32 +117,45 @@ impl<W: Workers> Door<W> {
         if options.client_headers == ClientHeaders::Replace {
             speak_for_client(&mut parts.headers, connection, https);
         }
-        let (body, fate) = upload::receive(body, &options.limits, &options.timeouts).await?;
+        let ticket = Ticket::new(id, Some(connection.peer.ip().to_canonical()), self.workers.stats(&worker));
+        if options.cpu_header == CpuHeader::Told {
+            ticket.ask_for_cpu();
+        }
+        *place = Some(Arc::clone(&ticket));
+        let (body, fate) = upload::receive(body, &options.limits, &options.timeouts, &ticket, connection).await?;
         let event = Incoming {
-            method: parts.method,
+            method: parts.method.clone(),
             url: target.url,
             headers: parts.headers,
             body,
             peer: connection.peer,
             https,
             http_version: parts.version,
-            request_id: id,
+            ticket: Arc::clone(&ticket),
         };
         match self.workers.dispatch(&worker, event).await {
             Ok(response) if response.status().is_informational() => Err(no_final_answer(&response).into()),
             Ok(mut response) => {
-                headers::clean(response.headers_mut());
+                if headers::clean(response.headers_mut()) > options.limits.answer_header_bytes {
+                    return Err(headers_too_large(options.limits.answer_header_bytes).into());
+                }
                 Ok(response)
             }
-            Err(failure) => Err(fate.refusal().map_or_else(|| failure.into(), Problem::Refused)),
+            Err(failure) => {
+                if !ticket.has_begun() {
+                    let request = TurnedAway { method: &parts.method, target: &parts.uri, ticket: &ticket };
+                    self.workers.turned_away(&worker, &request, &failure);
+                }
+                Err(fate.refusal().map_or_else(|| failure.into(), Problem::Refused))
+            }
         }
     }
 }
 
 impl<W: Workers> Service for Arc<Door<W>> {
-    type Body = Body;
+    type Body = Sent;
 
-    async fn answer(&self, connection: &Connection, request: Request<hyper::body::Incoming>) -> Response<Body> {
+    async fn answer(&self, connection: &Arc<Connection>, request: Request<hyper::body::Incoming>) -> Response<Sent> {
         self.handle(connection, request).await
     }
 }
@@ -140,4 +178,8 @@ fn no_final_answer(response: &Response<Body>) -> Failure {
             response.status().as_u16()
         ),
     )
+}
+
+fn headers_too_large(limit: usize) -> Failure {
+    Failure::new(Outcome::Exception, format!("the headers of the worker's answer are larger than {limit} bytes"))
 }

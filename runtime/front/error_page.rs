@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use holm_isolate::Body;
+use holm_isolate::RequestId;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Response;
 use http::header;
 
 use crate::options::ErrorDetail;
-use crate::request_id::RequestId;
 use crate::status::Problem;
 use crate::status::Verdict;
 

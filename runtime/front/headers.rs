@@ -12,15 +12,16 @@ use http::StatusCode;
 use http::Version;
 use http::header;
 
-use crate::error_page::ERROR_CODE;
 use crate::error_page::Format;
-use crate::error_page::REQUEST_ID;
 use crate::options::ClientHeaders;
 use crate::options::Limits;
 use crate::status::Refusal;
 
-/// Names that only Holm itself uses; a client's are dropped.
+/// Names that only Holm itself uses; a client's and a worker's are dropped.
 const INTERNAL_PREFIX: &str = "x-holm-";
+
+/// What `dev` adds to the answers of a version whose successor does not build. It comes from behind the door, as theirs do.
+const DEV_BUILD: &str = "x-holm-build";
 
 /// Bytes that a field takes on the wire beside its name and value: `": "` and CRLF.
 const FIELD_OVERHEAD: usize = 4;
@@ -33,6 +34,9 @@ pub(crate) struct Screened {
     dropped: Vec<HeaderName>,
     cookies: usize,
     foreign_expectation: bool,
+    /// Fields that say how the body is framed, and whether one of them says something else than `chunked`.
+    codings: usize,
+    foreign_coding: bool,
 }
 
 /// Reads the headers of a request once: sizes, and what must not reach a worker. Never fails without [`Screened::format`],
@@ -51,6 +55,8 @@ pub(crate) fn screen(headers: &HeaderMap, limits: &Limits, client: ClientHeaders
     let fits = count <= limits.header_count && bytes <= limits.header_bytes && largest <= limits.one_header_bytes;
     let result = if !fits {
         Err(Refusal::HeadersTooLarge)
+    } else if screened.codings > 1 || screened.foreign_coding {
+        Err(Refusal::BadRequest("The transfer coding of the request is not `chunked` alone.".into()))
     } else if screened.foreign_expectation {
         Err(Refusal::ExpectationFailed)
     } else {
@@ -71,9 +77,13 @@ impl Screened {
                 self.dropped.push(name.clone());
             }
             // `upgrade` stays: a worker looks for it.
-            "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding" => {
+            // Others may read more into it than hyper does, and then see another request where the body ends.
+            "transfer-encoding" => {
+                self.codings += 1;
+                self.foreign_coding |= !value.as_bytes().eq_ignore_ascii_case(b"chunked");
                 self.dropped.push(name.clone());
             }
+            "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" => self.dropped.push(name.clone()),
             "cf-connecting-ip" | "forwarded" | "true-client-ip" | "x-forwarded-for" | "x-forwarded-host"
             | "x-forwarded-proto" | "x-real-ip"
                 if client == ClientHeaders::Replace =>
@@ -110,18 +120,19 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes from a worker's answer what only the connection, or only the front, may say.
-pub(crate) fn clean(headers: &mut HeaderMap) {
+/// Takes from a worker's answer what only the connection, or only the front, may say. Answers how many bytes are left.
+pub(crate) fn clean(headers: &mut HeaderMap) -> usize {
     let dropped: Vec<_> = headers.keys().filter(|name| is_not_for_workers_to_say(name)).cloned().collect();
     for name in dropped {
         headers.remove(name);
     }
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD).sum()
 }
 
 fn is_not_for_workers_to_say(name: &HeaderName) -> bool {
     match name.as_str() {
         "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade" => true,
-        other => other.starts_with("proxy-") || *name == ERROR_CODE || *name == REQUEST_ID,
+        other => other.starts_with("proxy-") || (other.starts_with(INTERNAL_PREFIX) && other != DEV_BUILD),
     }
 }
 
@@ -219,6 +230,10 @@ mod tests {
         headers.append("b", HeaderValue::from_str(&"x".repeat(35)).unwrap());
         assert_eq!(result(headers), Ok(()));
         assert_eq!(result(list(&[("expect", "x")])), Err(Refusal::ExpectationFailed));
+        assert_eq!(result(list(&[("transfer-encoding", "Chunked")])), Ok(()));
+        for wrong in [&[("transfer-encoding", "gzip, chunked")][..], &[("transfer-encoding", "chunked"); 2]] {
+            assert!(matches!(result(list(wrong)), Err(Refusal::BadRequest(_))), "{wrong:?}");
+        }
     }
 
     fn finished(method: Method, status: u16, mut headers: HeaderMap, mut body: Body) -> (HeaderMap, Body) {

@@ -12,6 +12,7 @@ pub struct Options {
     pub error_detail: ErrorDetail,
     pub client_headers: ClientHeaders,
     pub coalescing: Coalescing,
+    pub cpu_header: CpuHeader,
 }
 
 /// Sizes of what a client may send.
@@ -23,8 +24,7 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Bytes of one header's name and value; more is answered with 431.
     pub one_header_bytes: usize,
-    /// Header fields, where the crumbs of a cookie count as one; more is answered with 431. HTTP/1 has room for 100 at
-    /// most, whatever is set here.
+    /// Header fields, where the crumbs of a cookie count as one; more is answered with 431.
     pub header_count: usize,
     /// Bytes of a request body; more is answered with 413.
     pub body_bytes: u64,
@@ -32,6 +32,8 @@ pub struct Limits {
     pub buffered_body_bytes: u64,
     /// Streams open at once in an HTTP/2 connection.
     pub streams: u32,
+    /// Bytes of all headers of a worker's answer; more is an exception of the worker.
+    pub answer_header_bytes: usize,
 }
 
 /// How long the door waits for a client.
@@ -89,6 +91,15 @@ pub enum Coalescing {
     Never,
 }
 
+/// Whether answers of workers tell what they cost (`x-holm-cpu-us`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CpuHeader {
+    #[default]
+    Absent,
+    /// The CPU time of the invocation up to the head of its answer, in microseconds.
+    Told,
+}
+
 // === impl Limits ===
 
 impl Default for Limits {
@@ -101,6 +112,7 @@ impl Default for Limits {
             body_bytes: 100 << 20,
             buffered_body_bytes: 64 << 10,
             streams: 100,
+            answer_header_bytes: 128 << 10,
         }
     }
 }

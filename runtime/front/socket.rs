@@ -14,6 +14,7 @@ use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
 use crate::connection::Connection;
+use crate::counters::Pause;
 use crate::upload::Pace;
 
 pub(crate) struct Socket {
@@ -30,14 +31,16 @@ impl Socket {
     }
 
     /// Passes a finished write on; one that waits for the client is timed.
-    fn timed<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if result.is_ready() {
+    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = &result {
+            self.connection.note_sent(*written.as_ref().unwrap_or(&0));
             self.writing.progress();
             return result;
         }
-        self.writing
-            .poll_stalled(cx)
-            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes")))
+        self.writing.poll_stalled(cx).map(|()| {
+            self.connection.counters.timed_out(Pause::Write);
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes"))
+        })
     }
 }
 
@@ -45,8 +48,13 @@ impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.connection.note_received();
+        let received = buffer.filled().len() - before;
+        if received > 0 {
+            self.connection.note_received(received);
+            if self.connection.is_flooding() {
+                self.connection.counters.floods.increment();
+                return Poll::Ready(Err(io::Error::other("the client sends frames that are no part of a request")));
+            }
         }
         result
     }
@@ -55,7 +63,7 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.timed(cx, result)
+        self.written(cx, result)
     }
 
     fn poll_write_vectored(
@@ -64,7 +72,7 @@ impl AsyncWrite for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.timed(cx, result)
+        self.written(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -74,6 +74,27 @@ impl From<InvalidTarget> for Problem {
 // === impl Refusal ===
 
 impl Refusal {
+    /// All codes of refusals, for metrics.
+    pub(crate) const CODES: &[&str] = &[
+        "bad_request",
+        "unknown_host",
+        "misdirected",
+        "expectation_failed",
+        "body_too_large",
+        "headers_too_large",
+        "uri_too_long",
+        "timeout",
+    ];
+
+    /// Whoever framed or named the request so may mean something else by what follows it: with HTTP/1, nothing may.
+    pub(crate) const fn ends_connection(&self) -> bool {
+        matches!(self, Self::BadRequest(_) | Self::HeadersTooLarge | Self::UriTooLong | Self::Timeout)
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.verdict().code
+    }
+
     fn verdict(&self) -> Verdict {
         let (status, code, explanation) = match self {
             Self::BadRequest(what) => (StatusCode::BAD_REQUEST, "bad_request", what.clone()),

@@ -16,12 +16,15 @@ use bytes::Bytes;
 use bytes::BytesMut;
 use holm_isolate::Body;
 use holm_isolate::BodyError;
+use holm_isolate::Ticket;
 use http_body::Frame;
 use http_body::SizeHint;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
+use crate::connection::Connection;
+use crate::counters::Pause;
 use crate::options::Limits;
 use crate::options::Timeouts;
 use crate::status::Refusal;
@@ -47,6 +50,8 @@ pub(crate) async fn receive<B: Received>(
     mut body: B,
     limits: &Limits,
     timeouts: &Timeouts,
+    ticket: &Arc<Ticket>,
+    connection: &Arc<Connection>,
 ) -> Result<(Body, Fate), Refusal> {
     if body.is_end_stream() {
         return Ok((Body::Empty, Fate::default()));
@@ -55,13 +60,24 @@ pub(crate) async fn receive<B: Received>(
         Some(length) if length > limits.body_bytes => Err(Refusal::BodyTooLarge),
         Some(length) if length <= limits.buffered_body_bytes => {
             let collected = tokio::time::timeout(timeouts.body, collect(&mut body, length)).await;
-            let bytes = collected.map_err(|_| Refusal::Timeout)??;
+            let bytes = collected.map_err(|_| {
+                connection.counters.timed_out(Pause::Body);
+                Refusal::Timeout
+            })??;
+            ticket.came_in(bytes.len());
+            connection.note_body(bytes.len());
             Ok((Body::from(bytes), Fate::default()))
         }
         Some(_) | None => {
             let fate = Fate(Some(Arc::new(AtomicU8::new(FINE))));
-            let upload =
-                Upload { body, remaining: limits.body_bytes, pace: Pace::new(timeouts.body), fate: fate.clone() };
+            let upload = Upload {
+                body,
+                remaining: limits.body_bytes,
+                pace: Pace::new(timeouts.body),
+                fate: fate.clone(),
+                ticket: Arc::clone(ticket),
+                connection: Arc::clone(connection),
+            };
             Ok((Body::Stream(upload.boxed_unsync()), fate))
         }
     }
@@ -113,6 +129,8 @@ struct Upload<B> {
     remaining: u64,
     pace: Pace,
     fate: Fate,
+    ticket: Arc<Ticket>,
+    connection: Arc<Connection>,
 }
 
 impl<B: Received> http_body::Body for Upload<B> {
@@ -124,6 +142,7 @@ impl<B: Received> http_body::Body for Upload<B> {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
                 ready!(self.pace.poll_stalled(cx));
                 self.fate.seal(STALLED);
+                self.connection.counters.timed_out(Pause::Body);
                 return Poll::Ready(Some(Err(BodyError::new("the client stopped sending the request body"))));
             };
             self.pace.progress();
@@ -141,6 +160,8 @@ impl<B: Received> http_body::Body for Upload<B> {
                 return Poll::Ready(Some(Err(BodyError::new("the request body is too large"))));
             };
             self.remaining = remaining;
+            self.ticket.came_in(data.len());
+            self.connection.note_body(data.len());
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }

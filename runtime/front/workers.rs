@@ -1,14 +1,16 @@
 //! What the front needs of the host: a routing table to read, and a place to send an event.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use holm_isolate::Body;
 use holm_isolate::Failure;
+use holm_isolate::Ticket;
+use holm_metrics::WorkerStats;
 use http::HeaderMap;
 use http::Method;
+use http::Uri;
 use http::Version;
-
-use crate::request_id::RequestId;
 
 /// The workers behind the door.
 pub trait Workers: Clone + Send + Sync + 'static {
@@ -25,6 +27,23 @@ pub trait Workers: Clone + Send + Sync + 'static {
         worker: &Self::Worker,
         event: Incoming,
     ) -> impl Future<Output = Result<http::Response<Body>, Failure>> + Send;
+
+    /// Where the requests of a worker are counted, if they are.
+    fn stats(&self, _worker: &Self::Worker) -> Option<Arc<WorkerStats>> {
+        None
+    }
+
+    /// A request was answered with `failure` before an isolate took it up, so that no invocation tells of it.
+    fn turned_away(&self, _worker: &Self::Worker, _request: &TurnedAway<'_>, _failure: &Failure) {}
+}
+
+/// A request that no isolate has seen.
+#[derive(Debug)]
+pub struct TurnedAway<'a> {
+    pub method: &'a Method,
+    /// As the client sent it.
+    pub target: &'a Uri,
+    pub ticket: &'a Arc<Ticket>,
 }
 
 /// One checked request.
@@ -39,5 +58,5 @@ pub struct Incoming {
     pub peer: SocketAddr,
     pub https: bool,
     pub http_version: Version,
-    pub request_id: RequestId,
+    pub ticket: Arc<Ticket>,
 }

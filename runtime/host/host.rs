@@ -10,7 +10,6 @@ use holm_isolate::Body;
 use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
 use holm_isolate::IsolateOptions;
-use holm_isolate::Outcome;
 use parking_lot::RwLock;
 
 use crate::Catalog;
@@ -162,22 +161,26 @@ impl Inner {
         self.retired.lock().push(Arc::clone(running));
     }
 
-    fn forget_ended(&self) {
-        self.retired.lock().retain(|running| !running.isolate.status().has_ended());
+    /// Answers whether one has ended.
+    fn forget_ended(&self) -> bool {
+        let mut retired = self.retired.lock();
+        let before = retired.len();
+        retired.retain(|running| !running.isolate.status().has_ended());
+        retired.len() < before
     }
 
     /// Before a new isolate starts: ends the least recently used idle ones beyond the bound.
     ///
     /// # Errors
     /// When all of them are busy, and stay so for a while.
-    pub(crate) async fn make_room(&self) -> Result<(), Failure> {
+    pub(crate) async fn make_room(&self) -> Result<(), &'static str> {
         let until = Instant::now() + PATIENCE;
         while self.isolates.load(Ordering::Relaxed) >= self.isolation.isolates {
             let idle = self.idle_isolates().into_iter().min_by_key(|(last_used, _)| *last_used);
             match idle {
                 Some((_, worker)) => self.evict(&worker),
                 None if Instant::now() >= until => {
-                    return Err(Failure::new(Outcome::Overloaded, "Every isolate of the server is busy."));
+                    return Err("Every isolate of the server is busy.");
                 }
                 None => tokio::time::sleep(Duration::from_millis(1)).await,
             }
@@ -197,13 +200,21 @@ impl Inner {
 
     fn evict(&self, worker: &Worker) {
         if let Some(running) = worker.take_isolate() {
+            if !running.isolate.status().is_condemned()
+                && let Some(stats) = worker.code().observer.stats()
+            {
+                stats.evictions.increment();
+            }
             self.retire(&running);
         }
     }
 
     /// Ends what has been idle for too long, and the least recently used while all heaps together are too large.
     fn sweep(&self) {
-        self.forget_ended();
+        if self.forget_ended() {
+            // What an isolate leaves behind stays with the allocator of its thread otherwise.
+            tokio::task::spawn_blocking(holm_isolate::give_back_memory);
+        }
         self.collect_condemned();
         let now = self.now_ms();
         let idle_ms = u64::try_from(self.isolation.idle.as_millis()).unwrap_or(u64::MAX);
@@ -211,7 +222,7 @@ impl Inner {
         idle.sort_by_key(|(last_used, _)| *last_used);
         let mut heap = self.heap_bytes();
         for (last_used, worker) in idle {
-            let bytes = worker.peek().map_or(0, |running| running.isolate.status().heap_bytes());
+            let bytes = worker.peek().map_or(0, |running| running.isolate.status().memory_bytes());
             if now.saturating_sub(last_used) >= idle_ms || heap > self.isolation.heap_bytes {
                 heap = heap.saturating_sub(bytes);
                 self.evict(&worker);
@@ -234,7 +245,7 @@ impl Inner {
             .workers()
             .iter()
             .filter_map(|worker| worker.peek())
-            .map(|running| running.isolate.status().heap_bytes())
+            .map(|running| running.isolate.status().memory_bytes())
             .sum()
     }
 }

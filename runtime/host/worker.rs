@@ -13,6 +13,7 @@ use holm_isolate::Given;
 use holm_isolate::IsolateHandle;
 use holm_isolate::Outcome;
 use holm_isolate::WorkerCode;
+use holm_metrics::Shed;
 use parking_lot::Mutex;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
@@ -107,10 +108,7 @@ impl Worker {
                 }
             }
         }
-        Err(Failure::new(
-            Outcome::Overloaded,
-            "The worker's isolates were condemned faster than they could take the request.",
-        ))
+        Err(self.shed(Shed::Condemned, "The worker's isolates were condemned faster than they could take the request."))
     }
 
     /// A place among the worker's concurrent invocations, or in its queue.
@@ -118,10 +116,24 @@ impl Worker {
         if let Ok(place) = self.places.try_acquire() {
             return Ok(place);
         }
-        let overloaded = || Failure::new(Outcome::Overloaded, "The worker's queue is full.");
+        let overloaded = || self.shed(Shed::WorkerQueue, "The worker's queue is full.");
         let _waiting = Waiting::enter(&self.waiting, self.queue).ok_or_else(overloaded)?;
         let place = tokio::time::timeout(self.code.limits.wall, self.places.acquire()).await;
         place.ok().and_then(Result::ok).ok_or_else(overloaded)
+    }
+
+    /// Sends a request away, and counts why.
+    fn shed(&self, why: Shed, message: impl Into<String>) -> Failure {
+        if let Some(stats) = self.code.observer.stats() {
+            stats.shed(why);
+        }
+        Failure::new(Outcome::Overloaded, message)
+    }
+
+    /// Events that wait for a place.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The isolate that takes new invocations.
@@ -140,11 +152,11 @@ impl Worker {
             Some(failed) => (failed.back_off * 2).min(LONGEST_BACK_OFF),
             None => SHORTEST_BACK_OFF,
         };
-        host.make_room().await?;
+        host.make_room().await.map_err(|full| self.shed(Shed::Isolates, full))?;
         let isolate = host
             .spares
             .take()
-            .map_err(|error| Failure::new(Outcome::Overloaded, format!("no thread for an isolate: {error}")))?;
+            .map_err(|error| self.shed(Shed::Threads, format!("no thread for an isolate: {error}")))?;
         if let Err(failure) = isolate.load(Arc::clone(&self.code)).await {
             let until = Instant::now() + back_off;
             *self.failed_start.lock() = Some(FailedStart { failure: failure.clone(), until, back_off });

@@ -2,9 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::task::Context;
@@ -16,12 +16,15 @@ use http_body::SizeHint;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
+use crate::Account;
 use crate::Body;
 use crate::BodyError;
 use crate::BodyStream;
+use crate::Census;
 use crate::Engine;
 use crate::Failure;
 use crate::Outcome;
+use crate::Phase;
 use crate::Watchdog;
 use crate::WorkerCode;
 use crate::message::Answered;
@@ -40,6 +43,8 @@ pub struct IsolateOptions {
     pub watchdog: Watchdog,
     /// Drives the I/O of operations.
     pub front: tokio::runtime::Handle,
+    /// Where it is entered.
+    pub census: Census,
 }
 
 /// One isolate on its thread. Dropping the handle retires the isolate.
@@ -58,8 +63,11 @@ pub struct Status {
     /// Invocations given to it that have not ended.
     pub(crate) in_flight: AtomicUsize,
     next_invocation: AtomicU32,
-    /// Heap, external and ArrayBuffer bytes, as of the last time it was idle.
-    pub(crate) heap_bytes: AtomicU64,
+    /// The worker it runs; empty while it is blank.
+    worker: OnceLock<Arc<WorkerCode>>,
+    /// Its end was asked for from outside.
+    retired: AtomicBool,
+    pub(crate) memory: Arc<Account>,
 }
 
 /// What became of a request that was given to an isolate.
@@ -82,9 +90,11 @@ impl IsolateHandle {
         let status = Arc::new(Status::default());
         let thread_status = Arc::clone(&status);
         let thread_inbox = inbox.clone();
+        let census = options.census.clone();
         std::thread::Builder::new().name("isolate".to_owned()).stack_size(STACK).spawn(move || {
             crate::run::thread(&options, thread_inbox, events, thread_status);
         })?;
+        census.enter(&status);
         Ok(Self { inbox, status })
     }
 
@@ -95,8 +105,17 @@ impl IsolateHandle {
     pub async fn load(&self, worker: Arc<WorkerCode>) -> Result<(), Failure> {
         let (reply, answer) = oneshot::channel();
         let gone = || Failure::new(Outcome::Internal, "the isolate's thread ended while the worker was loaded");
-        self.inbox.send(Message::Load(worker, reply)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let stats = worker.observer.stats().map(Arc::clone);
+        let _ = self.status.worker.set(Arc::clone(&worker));
+        let sent = self.inbox.send(Message::Load(worker, reply)).map_err(|_| gone());
+        let loaded = match sent {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(gone())),
+            Err(failure) => Err(failure),
+        };
+        if let Some(stats) = stats {
+            if loaded.is_ok() { stats.starts.increment() } else { stats.start_failures.increment() }
+        }
+        loaded
     }
 
     /// Gives it an event. Dropping the future, or the answer's body before its end, tells it that the client has gone.
@@ -132,6 +151,9 @@ impl IsolateHandle {
 
     /// Lets the running invocations finish, then ends the isolate.
     pub fn retire(&self) {
+        if !self.status.is_condemned() {
+            self.status.retired.store(true, Ordering::Release);
+        }
         let _ = self.inbox.send(Message::Retire);
     }
 
@@ -169,10 +191,29 @@ impl Status {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// Bytes that the isolate's heap held when it was last idle.
     #[must_use]
-    pub fn heap_bytes(&self) -> u64 {
-        self.heap_bytes.load(Ordering::Relaxed)
+    pub fn phase(&self) -> Phase {
+        if self.retired.load(Ordering::Acquire) {
+            Phase::Draining
+        } else if self.is_condemned() {
+            Phase::Condemned
+        } else if self.worker.get().is_some() {
+            Phase::Serving
+        } else {
+            Phase::Blank
+        }
+    }
+
+    /// The worker it runs; `None` while it is blank.
+    #[must_use]
+    pub fn worker(&self) -> Option<&Arc<WorkerCode>> {
+        self.worker.get()
+    }
+
+    /// Bytes that the isolate holds: its heap as it was last measured, its buffers, and what Rust holds for it.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory.total() as u64
     }
 }
 

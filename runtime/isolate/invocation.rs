@@ -8,7 +8,8 @@ use http::Method;
 
 use crate::Failure;
 use crate::Ledger;
-
+use crate::Ticket;
+use crate::memory::Charge;
 use crate::message::Reply;
 
 /// An invocation that has not ended.
@@ -17,6 +18,9 @@ pub(crate) struct Invocation {
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) cf: Option<Arc<str>>,
+    pub(crate) ticket: Arc<Ticket>,
+    /// For all of the above.
+    pub(crate) _charge: Charge,
     /// Where the answer goes; taken when it has gone.
     pub(crate) reply: Option<Reply>,
     pub(crate) status: Option<u16>,

@@ -15,8 +15,8 @@ pub struct Limits {
     pub wait_until: Duration,
     /// Exchanges with the world that one invocation may start.
     pub subrequests: u32,
-    /// The V8 heap, in bytes.
-    pub heap: usize,
+    /// The V8 heap, ArrayBuffers, WebAssembly memory and what Rust holds for one isolate, in bytes.
+    pub memory: usize,
     /// Timers one invocation may have pending.
     pub timers: u32,
     /// Operations one invocation may have in flight.
@@ -29,8 +29,16 @@ pub struct Limits {
 pub(crate) const AMBIENT_CPU: Duration = Duration::from_millis(10);
 /// Chunks of a body that JavaScript writes, between the isolate and the connection.
 pub(crate) const BODY_CHUNKS: usize = 8;
-/// Added to the heap limit once it is reached, so that the engine can unwind instead of aborting the process.
-pub(crate) const HEAP_GRACE: usize = 16 << 20;
+/// Added to the heap limit once it is reached, so that the engine can unwind instead of ending the process: one allocation
+/// larger than what is left to the limit is fatal to it.
+pub(crate) const HEAP_GRACE: usize = 512 << 20;
+/// CPU time of turns after which the isolate's memory is measured.
+pub(crate) const MEASURE_AFTER: Duration = Duration::from_millis(1);
+/// What a body's entry and its channel take, in bytes, beside what is in it.
+pub(crate) const BODY_BYTES: usize = 1 << 10;
+/// Resizable ArrayBuffers, WebAssembly memories and instances that are alive in one isolate. Each is a mapping of the process,
+/// of which Linux allows 65,530.
+pub(crate) const RESERVATIONS: usize = 2_000;
 /// Rounds of `unhandledrejection` handlers in one turn.
 pub(crate) const REJECTION_ROUNDS: usize = 16;
 
@@ -42,7 +50,7 @@ impl Default for Limits {
             wall: Duration::from_secs(30),
             wait_until: Duration::from_secs(30),
             subrequests: 50,
-            heap: 128 << 20,
+            memory: 128 << 20,
             timers: 10_000,
             operations: 1_000,
             log_bytes: 256 << 10,

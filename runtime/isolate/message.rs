@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::Body;
 use crate::Failure;
+use crate::Ticket;
 use crate::WorkerCode;
 
 /// One thing for the loop to do.
@@ -55,6 +56,7 @@ pub struct FetchRequest {
     pub body: Body,
     /// `request.cf`, a JSON object.
     pub cf: Option<Arc<str>>,
+    pub ticket: Arc<Ticket>,
 }
 
 /// The value that an operation settles its promise with, made on the isolate's thread.

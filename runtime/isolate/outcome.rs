@@ -46,6 +46,29 @@ pub struct Failure {
 // === impl Outcome ===
 
 impl Outcome {
+    /// The codes of all outcomes, in the order of [`Outcome::index`]: the values of a metric's label.
+    pub const CODES: &[&str] = &[
+        Self::Ok.code(),
+        Self::Exception.code(),
+        Self::NoHandler.code(),
+        Self::CpuExceeded.code(),
+        Self::MemoryExceeded.code(),
+        Self::WallExceeded.code(),
+        Self::Hung.code(),
+        Self::StartupFailed.code(),
+        Self::StartupExceeded.code(),
+        Self::ClientGone.code(),
+        Self::IsolateReset.code(),
+        Self::Overloaded.code(),
+        Self::Internal.code(),
+    ];
+
+    /// Its place in [`Outcome::CODES`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// The stable code in the `x-holm-error` header, the log and the metrics.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -73,5 +96,20 @@ impl Failure {
     #[must_use]
     pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
         Self { outcome, message: message.into(), stack: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_its_code_in_the_list() {
+        let last = Outcome::Internal;
+        assert_eq!(last.index() + 1, Outcome::CODES.len(), "a new outcome belongs into `CODES`, in the enum's order");
+        for outcome in [Outcome::Ok, Outcome::Exception, Outcome::Hung, Outcome::ClientGone, Outcome::Overloaded, last]
+        {
+            assert_eq!(Outcome::CODES[outcome.index()], outcome.code());
+        }
     }
 }

@@ -20,11 +20,17 @@ use crate::Outcome;
 use crate::State;
 use crate::WorkerCode;
 use crate::ambient::AmbientWaker;
+use crate::cpu::thread_cpu_ns;
 use crate::handle::IsolateOptions;
 use crate::handle::Status;
 use crate::hooks::Hooks;
+use crate::idleness::IDLE_AFTER;
+use crate::idleness::Idle;
+use crate::interrupt::HeapWatch;
 use crate::invocation::Invocation;
 use crate::limits::AMBIENT_CPU;
+use crate::limits::MEASURE_AFTER;
+use crate::memory::Fill;
 use crate::message::Answered;
 use crate::message::Event;
 use crate::message::Inbox;
@@ -41,9 +47,6 @@ use crate::turn::Entry;
 use crate::turn::Verdict;
 use crate::watchdog::Slot;
 
-/// After this long without work the heap is measured and bytecode is kept.
-const IDLE_AFTER: Duration = Duration::from_millis(50);
-
 /// The thread's whole life.
 pub(crate) fn thread(
     options: &IsolateOptions,
@@ -51,6 +54,7 @@ pub(crate) fn thread(
     events: mpsc::UnboundedReceiver<Message>,
     status: Arc<Status>,
 ) {
+    let _charge = crate::native::charge_thread(Arc::clone(&status.memory));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .max_blocking_threads(2)
@@ -68,25 +72,27 @@ pub(crate) fn thread(
     status.ended.store(true, Ordering::Release);
 }
 
-struct Isolate {
+pub(crate) struct Isolate {
     // Dropped in this order: handles into the engine before the engine.
-    hooks: Hooks,
-    context: v8::Global<v8::Context>,
-    state: Rc<State>,
+    pub(crate) hooks: Hooks,
+    pub(crate) context: v8::Global<v8::Context>,
+    pub(crate) state: Rc<State>,
     slot: Arc<Slot>,
-    runtime: JsRuntime,
+    pub(crate) runtime: JsRuntime,
+    /// The engine has a pointer to it.
+    heap: Box<HeapWatch>,
     status: Arc<Status>,
-    ambient: Arc<AmbientWaker>,
-    stage: Stage,
+    pub(crate) ambient: Arc<AmbientWaker>,
+    pub(crate) stage: Stage,
     /// No deadline of an invocation comes before this.
-    sweep_at: Option<Instant>,
+    pub(crate) sweep_at: Option<Instant>,
     /// When the loop's timer fires. It may be early; then it is set anew. Moving it for every event would cost more.
     alarm: Option<Instant>,
 }
 
 /// Where the isolate is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(crate) enum Stage {
     /// No tenant's code yet.
     Blank,
     Serving,
@@ -111,9 +117,8 @@ enum Next {
 impl Isolate {
     fn new(options: &IsolateOptions, inbox: Inbox, status: Arc<Status>) -> Result<Self, crate::hooks::MissingHook> {
         let ambient = Arc::new(AmbientWaker::default());
-        let state = Rc::new(State::new(options.front.clone(), inbox, Arc::clone(&ambient)));
+        let state = Rc::new(State::new(options.front.clone(), inbox, Arc::clone(&ambient), Arc::clone(&status.memory)));
         let mut runtime = options.engine.runtime(Rc::clone(&state));
-        turn::watch_heap(&mut runtime, Rc::clone(&state.heap_exceeded));
         let context = runtime.main_context();
         let isolate = runtime.v8_isolate();
         isolate.set_slot(Rc::clone(&state));
@@ -123,7 +128,9 @@ impl Isolate {
         isolate.set_host_import_module_with_phase_dynamically_callback(modules::import_in_phase);
         isolate.set_allow_wasm_code_generation_callback(deny_wasm_from_bytes);
         isolate.set_allow_atomics_wait(false);
-        let slot = options.watchdog.slot(isolate.thread_safe_handle());
+        state.memory.belongs_to(isolate);
+        let heap = HeapWatch::new(isolate, Rc::clone(&state.heap_exceeded));
+        let slot = options.watchdog.slot(isolate.thread_safe_handle(), Arc::clone(&state.memory));
         let hooks = {
             v8::scope_with_context!(scope, isolate, &context);
             Hooks::take(scope)?
@@ -136,6 +143,7 @@ impl Isolate {
             state,
             slot,
             runtime,
+            heap,
             status,
             ambient,
             stage: Stage::Blank,
@@ -289,8 +297,48 @@ impl Isolate {
             state: &self.state,
             hooks: &self.hooks,
             slot: &self.slot,
+            heap: &self.heap,
         };
-        turn::run(entry, owner, budget, work)
+        let (verdict, cpu_ns) = turn::run(entry, owner, budget, work);
+        self.look_at_memory(verdict, cpu_ns)
+    }
+
+    /// Measures the isolate's memory after turns that may have changed it. What that takes is charged with the turn.
+    fn look_at_memory(&mut self, verdict: Verdict, cpu_ns: u64) -> (Verdict, u64) {
+        let unmeasured = Duration::from_nanos(self.state.unmeasured_ns.get() + cpu_ns);
+        if unmeasured < MEASURE_AFTER && !self.state.memory.is_stale() {
+            self.state.unmeasured_ns.set(self.state.unmeasured_ns.get() + cpu_ns);
+            return (verdict, cpu_ns);
+        }
+        self.state.unmeasured_ns.set(0);
+        let before = thread_cpu_ns();
+        let isolate = self.runtime.v8_isolate();
+        let fill = match self.stage {
+            Stage::Serving => self.state.memory.judge(isolate),
+            _ if self.state.memory.is_over(isolate) => Fill::Hard,
+            _ => Fill::Fine,
+        };
+        let verdict = match fill {
+            Fill::Hard if verdict == Verdict::Left => Verdict::MemoryExceeded,
+            Fill::Soft if self.stage == Stage::Serving => {
+                self.retire_full();
+                verdict
+            }
+            Fill::Hard | Fill::Soft | Fill::Fine => verdict,
+        };
+        (verdict, cpu_ns + thread_cpu_ns().saturating_sub(before))
+    }
+
+    /// Little memory is left: another isolate takes the new invocations.
+    fn retire_full(&mut self) {
+        let worker = self.state.worker();
+        tracing::info!(
+            worker = worker.as_ref().map_or("", |worker| worker.name.as_str()),
+            memory_mb = self.state.memory.total() >> 20,
+            limit_mb = self.state.memory.limit() >> 20,
+            "an isolate holds nearly all the memory it may; it is replaced"
+        );
+        self.condemn();
     }
 
     /// The invocation outran a limit: it ends, and so does the isolate once the others have finished.
@@ -304,7 +352,7 @@ impl Isolate {
             ),
             Verdict::MemoryExceeded => Failure::new(
                 Outcome::MemoryExceeded,
-                format!("The worker exceeded its memory limit of {} MiB.", limits.heap >> 20),
+                format!("The worker exceeded its memory limit of {} MiB.", limits.memory >> 20),
             ),
         };
         self.state.fail(owner, failure);
@@ -312,7 +360,7 @@ impl Isolate {
         self.condemn();
     }
 
-    fn condemn(&mut self) {
+    pub(crate) fn condemn(&mut self) {
         self.status.condemned.store(true, Ordering::Release);
         match self.stage {
             Stage::Blank | Stage::Over => self.stage = Stage::Over,
@@ -342,6 +390,8 @@ impl Isolate {
         }
         *self.state.worker.borrow_mut() = Some(Arc::clone(&worker));
         *self.state.limits.borrow_mut() = worker.limits.clone();
+        self.state.memory.set_limit(worker.limits.memory);
+        self.heap.set_limit(self.runtime.v8_isolate(), worker.limits.memory);
         let budget = worker.limits.startup_cpu;
         let mut failure = None;
         let (verdict, _cpu_ns) = self.turn(0, budget, |scope, _state, hooks| {
@@ -359,6 +409,7 @@ impl Isolate {
         };
         match failure {
             None => {
+                self.state.memory.started(self.runtime.v8_isolate());
                 self.stage = Stage::Serving;
                 Ok(())
             }
@@ -373,12 +424,16 @@ impl Isolate {
         let Event { invocation: owner, request, reply } = event;
         let now = Instant::now();
         let deadline = now + self.state.limits.borrow().wall;
-        let crate::message::FetchRequest { method, url, headers, body, cf } = request;
+        let crate::message::FetchRequest { method, url, headers, body, cf, ticket } = request;
+        ticket.begin();
+        let charge = self.state.memory.charge(head_bytes(&url, &headers));
         let invocation = Invocation {
             method,
             url,
             headers,
             cf,
+            ticket,
+            _charge: charge,
             reply: Some(reply),
             status: None,
             ledger: Ledger::default(),
@@ -473,7 +528,7 @@ impl Isolate {
     }
 
     /// Ends an invocation: drops what it owns, tells the shim, writes its record.
-    fn end(&mut self, owner: Owner) {
+    pub(crate) fn end(&mut self, owner: Owner) {
         let Some(mut invocation) = self.state.invocations.borrow_mut().remove(&owner) else { return };
         self.state.release(owner, &invocation);
         self.status.in_flight.fetch_sub(1, Ordering::AcqRel);
@@ -507,136 +562,27 @@ impl Isolate {
             url: &invocation.url,
             status: invocation.status,
             wall: invocation.started.elapsed(),
+            queued: invocation.ticket.queued(invocation.started),
             ledger: &invocation.ledger,
             error: failure.map(|failure| failure.message.as_str()),
             stack: stack.as_deref(),
+            ticket: &invocation.ticket,
         });
     }
 
-    fn end_all(&mut self) {
+    pub(crate) fn end_all(&mut self) {
         let owners: Vec<Owner> = self.state.invocations.borrow().keys().copied().collect();
         for owner in owners {
             self.state.fail(owner, Failure::new(Outcome::IsolateReset, "The isolate was reset while the request ran."));
             self.end(owner);
         }
     }
-
-    fn sweep_before(&mut self, at: Instant) {
-        self.sweep_at = Some(self.sweep_at.map_or(at, |before| before.min(at)));
-    }
-
-    /// Ends the invocations whose deadline has passed.
-    fn sweep(&mut self) {
-        let now = Instant::now();
-        self.sweep_at = None;
-        let mut late = Vec::new();
-        let mut next: Option<Instant> = None;
-        for (owner, invocation) in self.state.invocations.borrow().iter() {
-            if invocation.deadline <= now {
-                late.push((*owner, invocation.reply.is_some()));
-            } else {
-                next = Some(next.map_or(invocation.deadline, |next| next.min(invocation.deadline)));
-            }
-        }
-        for (owner, unanswered) in late {
-            let limits = self.state.limits.borrow().clone();
-            if unanswered {
-                let message = format!("The worker did not answer within {} ms.", limits.wall.as_millis());
-                self.state.fail(owner, Failure::new(Outcome::WallExceeded, message));
-            } else {
-                let text = format!(
-                    "waitUntil() tasks did not complete within {} s after the response and have been cancelled. See: https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil",
-                    limits.wait_until.as_secs()
-                );
-                self.state.log(owner, Level::Warn, &text);
-            }
-            self.end(owner);
-        }
-        if let Some(next) = next {
-            self.sweep_before(next);
-        }
-        if let Stage::Draining(until) = self.stage {
-            if until <= now {
-                self.end_all();
-            } else {
-                self.sweep_before(until);
-            }
-        }
-    }
-
-    // --- idleness
-
-    fn on_idle(&mut self, idle: &mut Idle) {
-        self.end_hung();
-        if let Idle::Settling(at) = *idle
-            && at <= Instant::now()
-        {
-            *idle = Idle::Measured;
-            self.measure();
-        }
-    }
-
-    /// With no operation, no timer and nothing in the engine's loop, no turn can come: who has not answered never will.
-    fn end_hung(&mut self) {
-        if self.state.invocations.borrow().is_empty()
-            || self.state.has_operations()
-            || !self.state.timers.borrow().is_empty()
-            || self.ambient.is_wanted()
-        {
-            return;
-        }
-        // The client's leaving would call listeners of the signal: their turn can still come.
-        if self
-            .state
-            .invocations
-            .borrow()
-            .values()
-            .any(|invocation| invocation.watches_signal && !invocation.client_gone)
-        {
-            return;
-        }
-        let owners: Vec<(Owner, bool)> = self
-            .state
-            .invocations
-            .borrow()
-            .iter()
-            .map(|(owner, invocation)| (*owner, invocation.reply.is_some() || invocation.writing > 0))
-            .collect();
-        for (owner, unanswered) in owners {
-            if unanswered {
-                let message = "The worker's code had hung: nothing is left that could complete its response. A promise is never resolved.";
-                self.state.fail(owner, Failure::new(Outcome::Hung, message));
-            } else {
-                self.state.log(
-                    owner,
-                    Level::Warn,
-                    "A promise given to waitUntil() can never resolve; the request has ended without it.",
-                );
-            }
-            self.end(owner);
-        }
-    }
-
-    fn measure(&mut self) {
-        let statistics = self.runtime.v8_isolate().get_heap_statistics();
-        let bytes = statistics.used_heap_size() + statistics.external_memory() + statistics.malloced_memory();
-        self.status.heap_bytes.store(bytes as u64, Ordering::Relaxed);
-        if self.stage == Stage::Serving
-            && let Some(worker) = self.state.worker()
-        {
-            let context = &self.context;
-            v8::scope_with_context!(scope, self.runtime.v8_isolate(), context);
-            modules::keep_bytecode(scope, &worker);
-        }
-    }
 }
 
-/// How long nothing has happened.
-#[derive(Clone, Copy, Debug)]
-enum Idle {
-    Busy,
-    Settling(Instant),
-    Measured,
+/// What the head of a request takes.
+fn head_bytes(url: &str, headers: &http::HeaderMap) -> usize {
+    let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    size_of::<Invocation>() + url.len() + fields + headers.capacity() * size_of::<http::HeaderValue>()
 }
 
 /// WebAssembly comes from the bundle only; bytes made at run time are not compiled.

@@ -12,21 +12,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use bytes::Bytes;
 use deno_core::v8;
 
 use crate::Body;
-use crate::BodyError;
 use crate::Failure;
 use crate::Limits;
 use crate::WorkerCode;
+use crate::bodies::OwnedBody;
 use crate::invocation::Invocation;
+use crate::memory::Account;
+use crate::memory::OverLimit;
 use crate::message::Answered;
 use crate::message::Inbox;
 use crate::message::Message;
 use crate::message::Settle;
 use crate::observe::Level;
 use crate::observe::LogRecord;
+use crate::reservations::Reservations;
 use crate::timers::Timers;
 
 /// The invocation that a turn, an operation or a body belongs to; 0 is nobody.
@@ -42,16 +44,22 @@ pub struct State {
     pub(crate) invocations: RefCell<HashMap<Owner, Invocation>>,
     operations: RefCell<HashMap<u32, Operation>>,
     settled_here: RefCell<HashMap<u32, SettledHere>>,
-    bodies: RefCell<HashMap<u32, OwnedBody>>,
+    pub(crate) bodies: RefCell<HashMap<u32, OwnedBody>>,
     pub(crate) timers: RefCell<Timers>,
     /// Milliseconds since the epoch, as JavaScript sees them in this turn.
     clock_ms: Cell<f64>,
     pub(crate) current: Cell<Owner>,
+    /// The thread's CPU time at the beginning of the turn.
+    pub(crate) turn_began_ns: Cell<u64>,
     next_id: Cell<u32>,
     /// The engine's own event loop has something to do.
     pub(crate) ambient: Arc<crate::ambient::AmbientWaker>,
     pub(crate) rejections: RefCell<Vec<Rejection>>,
     pub(crate) heap_exceeded: Rc<Cell<bool>>,
+    pub(crate) memory: Arc<Account>,
+    pub(crate) reservations: RefCell<Reservations>,
+    /// CPU time of turns since memory was measured, in nanoseconds.
+    pub(crate) unmeasured_ns: Cell<u64>,
 }
 
 /// What a promise settles with, as a value that never left the isolate.
@@ -68,27 +76,6 @@ struct Operation {
     owner: Owner,
     resolver: v8::Global<v8::PromiseResolver>,
     task: Option<tokio::task::AbortHandle>,
-}
-
-struct OwnedBody {
-    owner: Owner,
-    readable: Readable,
-    /// The writing end, where JavaScript produces the body.
-    writer: Option<BodyWriter>,
-    /// The invocation lasts until the writing end is closed.
-    answer: bool,
-}
-
-/// The writing end of a body that JavaScript produces.
-pub type BodyWriter = tokio::sync::mpsc::Sender<Result<Bytes, BodyError>>;
-
-enum Readable {
-    /// To be read, or moved into an answer or a subrequest.
-    Whole(Body),
-    /// An operation is reading it.
-    Busy,
-    /// Read, or moved away.
-    Used,
 }
 
 /// Why an op refuses. The texts are what JavaScript sees.
@@ -119,12 +106,31 @@ pub enum StateError {
     #[class(generic)]
     #[error("Too many {0} pending at once in one request.")]
     TooManyPending(&'static str),
+    #[class(range)]
+    #[error("The worker's memory limit is reached.")]
+    OutOfMemory,
+    #[class(range)]
+    #[error("Too many resizable ArrayBuffers, WebAssembly memories and instances are alive at once.")]
+    TooManyReservations,
+}
+
+// === impl StateError ===
+
+impl From<OverLimit> for StateError {
+    fn from(_: OverLimit) -> Self {
+        Self::OutOfMemory
+    }
 }
 
 // === impl State ===
 
 impl State {
-    pub(crate) fn new(front: tokio::runtime::Handle, inbox: Inbox, ambient: Arc<crate::ambient::AmbientWaker>) -> Self {
+    pub(crate) fn new(
+        front: tokio::runtime::Handle,
+        inbox: Inbox,
+        ambient: Arc<crate::ambient::AmbientWaker>,
+        memory: Arc<Account>,
+    ) -> Self {
         Self {
             front,
             inbox,
@@ -137,10 +143,14 @@ impl State {
             timers: RefCell::default(),
             clock_ms: Cell::new(now_ms()),
             current: Cell::new(0),
+            turn_began_ns: Cell::new(0),
             next_id: Cell::new(0),
             ambient,
             rejections: RefCell::default(),
             heap_exceeded: Rc::new(Cell::new(false)),
+            memory,
+            reservations: RefCell::default(),
+            unmeasured_ns: Cell::new(0),
         }
     }
 
@@ -156,11 +166,17 @@ impl State {
         self.clock_ms.get()
     }
 
+    /// The account of the isolate's memory.
+    #[must_use]
+    pub const fn memory(&self) -> &Arc<Account> {
+        &self.memory
+    }
+
     pub(crate) fn freeze_clock(&self) {
         self.clock_ms.set(now_ms());
     }
 
-    fn next_id(&self) -> u32 {
+    pub(crate) fn next_id(&self) -> u32 {
         let id = self.next_id.get().wrapping_add(1).max(1);
         self.next_id.set(id);
         id
@@ -366,156 +382,6 @@ impl State {
         }
     }
 
-    // --- bodies
-
-    /// Registers a body of `owner`; 0 for an empty one.
-    pub fn add_body(&self, owner: Owner, body: Body) -> u32 {
-        if matches!(body, Body::Empty) {
-            return 0;
-        }
-        let id = self.next_id();
-        let entry = OwnedBody { owner, readable: Readable::Whole(body), writer: None, answer: false };
-        self.bodies.borrow_mut().insert(id, entry);
-        id
-    }
-
-    /// Opens a body that JavaScript writes, and reads or moves under the same id.
-    ///
-    /// # Errors
-    /// As for every op that needs an owner.
-    pub fn open_body(&self, owner: Owner, length: Option<u64>) -> Result<u32, StateError> {
-        self.with(owner, |_| ())?;
-        let (sender, receiver) = tokio::sync::mpsc::channel(crate::limits::BODY_CHUNKS);
-        let readable = Readable::Whole(Body::Stream(crate::written::body(receiver, length)));
-        let id = self.next_id();
-        self.bodies.borrow_mut().insert(id, OwnedBody { owner, readable, writer: Some(sender), answer: false });
-        Ok(id)
-    }
-
-    /// Takes a body to read it or to move it into a subrequest.
-    ///
-    /// # Errors
-    /// When it is another invocation's, or was used.
-    pub fn take_body(&self, owner: Owner, id: u32) -> Result<Body, StateError> {
-        self.take_readable(owner, id, Readable::Used)
-    }
-
-    /// Takes a body for the answer. If JavaScript writes it, the invocation lasts until it has done so.
-    ///
-    /// # Errors
-    /// When it is another invocation's, or was used.
-    pub fn take_answer_body(&self, owner: Owner, id: u32) -> Result<Body, StateError> {
-        let body = self.take_body(owner, id)?;
-        if let Some(entry) = self.bodies.borrow_mut().get_mut(&id)
-            && entry.writer.is_some()
-        {
-            entry.answer = true;
-            if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
-                invocation.writing += 1;
-                invocation.hooked = true;
-            }
-        }
-        Ok(body)
-    }
-
-    /// Takes a body for one read; [`State::put_body`] gives the rest back under the same id.
-    ///
-    /// # Errors
-    /// When it is another invocation's, or was used.
-    pub fn lend_body(&self, owner: Owner, id: u32) -> Result<Body, StateError> {
-        self.take_readable(owner, id, Readable::Busy)
-    }
-
-    fn take_readable(&self, owner: Owner, id: u32, leave: Readable) -> Result<Body, StateError> {
-        let mut bodies = self.bodies.borrow_mut();
-        // The shim knows which bodies it has used: one that is gone went with the invocation that owned it.
-        let entry = bodies.get_mut(&id).ok_or(StateError::DifferentRequest)?;
-        if entry.owner != owner {
-            return Err(StateError::DifferentRequest);
-        }
-        let gone = matches!(leave, Readable::Used) && entry.writer.is_none();
-        match std::mem::replace(&mut entry.readable, leave) {
-            Readable::Whole(body) => {
-                if gone {
-                    bodies.remove(&id);
-                }
-                Ok(body)
-            }
-            before => {
-                entry.readable = before;
-                Err(StateError::BodyUsed)
-            }
-        }
-    }
-
-    /// Gives back what [`State::lend_body`] lent. Dropped if it was cancelled meanwhile.
-    pub fn put_body(&self, id: u32, body: Body) {
-        if let Some(entry) = self.bodies.borrow_mut().get_mut(&id)
-            && matches!(entry.readable, Readable::Busy)
-        {
-            entry.readable = Readable::Whole(body);
-        }
-    }
-
-    /// Looks at a body without using it.
-    pub fn peek_body<T>(&self, id: u32, f: impl FnOnce(&Body) -> T) -> Option<T> {
-        match &self.bodies.borrow().get(&id)?.readable {
-            Readable::Whole(body) => Some(f(body)),
-            Readable::Busy | Readable::Used => None,
-        }
-    }
-
-    /// Drops a body, both ends.
-    pub fn drop_body(&self, id: u32) {
-        let dropped = self.bodies.borrow_mut().remove(&id);
-        if let Some(entry) = dropped
-            && entry.answer
-            && let Some(invocation) = self.invocations.borrow_mut().get_mut(&entry.owner)
-        {
-            invocation.writing = invocation.writing.saturating_sub(1);
-        }
-    }
-
-    /// Closes the writing end; what was written can still be read.
-    pub fn close_body(&self, id: u32) {
-        let mut bodies = self.bodies.borrow_mut();
-        let Some(entry) = bodies.get_mut(&id) else { return };
-        entry.writer = None;
-        let (owner, answer) = (entry.owner, std::mem::take(&mut entry.answer));
-        if matches!(entry.readable, Readable::Used) {
-            bodies.remove(&id);
-        }
-        if answer && let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
-            invocation.writing = invocation.writing.saturating_sub(1);
-        }
-    }
-
-    /// Closes the writing end with an error, after what was written.
-    pub fn abort_body(&self, id: u32, error: BodyError) {
-        let writer = self.bodies.borrow().get(&id).and_then(|entry| entry.writer.clone());
-        if let Some(writer) = writer
-            && let Err(tokio::sync::mpsc::error::TrySendError::Full(error)) = writer.try_send(Err(error))
-        {
-            self.front.spawn(async move {
-                let _ = writer.send(error).await;
-            });
-        }
-        self.close_body(id);
-    }
-
-    /// The writing end of a body that JavaScript writes.
-    ///
-    /// # Errors
-    /// When it is another invocation's, or was closed.
-    pub fn body_writer(&self, owner: Owner, id: u32) -> Result<BodyWriter, StateError> {
-        let bodies = self.bodies.borrow();
-        let entry = bodies.get(&id).ok_or(StateError::ReaderGone)?;
-        if entry.owner != owner {
-            return Err(StateError::DifferentRequest);
-        }
-        entry.writer.clone().ok_or(StateError::ReaderGone)
-    }
-
     // --- the answer
 
     /// Sends the answer of `owner`. Answers `false` when one has gone out before.
@@ -528,10 +394,19 @@ impl State {
             let Some(reply) = invocation.reply.take() else { return false };
             invocation.status = Some(response.status().as_u16());
             invocation.deadline = Instant::now() + wait;
+            if invocation.ticket.wants_cpu() {
+                let running = if self.current.get() == owner { self.turn_cpu_ns() } else { 0 };
+                invocation.ticket.note_cpu(invocation.ledger.cpu_ns + running);
+            }
             // The client may have gone; the guard on its side says so.
             let _ = reply.send(Answered::Response(response));
             true
         })
+    }
+
+    /// CPU time of the turn that runs, so far.
+    fn turn_cpu_ns(&self) -> u64 {
+        crate::cpu::thread_cpu_ns().saturating_sub(self.turn_began_ns.get())
     }
 
     /// Answers `owner` with a failure, unless an answer has gone out. The first reason is what its record says.
@@ -539,6 +414,7 @@ impl State {
         if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
             let failure = invocation.failure.get_or_insert(failure);
             if let Some(reply) = invocation.reply.take() {
+                invocation.ticket.note_cpu(invocation.ledger.cpu_ns);
                 let _ = reply.send(Answered::Failed(failure.clone()));
                 invocation.deadline = Instant::now() + self.limits.borrow().wait_until;
             }
@@ -581,6 +457,7 @@ impl State {
             }
         });
         self.settled_here.borrow_mut().clear();
+        *self.reservations.borrow_mut() = Reservations::default();
         self.rejections.borrow_mut().clear();
         self.bodies.borrow_mut().clear();
     }
@@ -600,20 +477,7 @@ impl State {
         if invocation.timers > 0 {
             self.timers.borrow_mut().cancel_all(owner);
         }
-        if !self.bodies.borrow().is_empty() {
-            // A body that is dropped while it is written would look complete to its reader.
-            let written: Vec<u32> = self
-                .bodies
-                .borrow()
-                .iter()
-                .filter(|(_, entry)| entry.owner == owner && entry.writer.is_some())
-                .map(|(id, _)| *id)
-                .collect();
-            for id in written {
-                self.abort_body(id, BodyError::new("the request that writes the body has ended"));
-            }
-            self.bodies.borrow_mut().retain(|_, entry| entry.owner != owner);
-        }
+        self.release_bodies(owner);
     }
 }
 

@@ -3,7 +3,6 @@
 //! Invariant: JavaScript runs nowhere else. A turn freezes the clock, arms the watchdog with what is left of its budget, runs
 //! the work, drains the microtasks and the rejections they leave, disarms the watchdog and answers what it cost.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use deno_core::v8;
 use crate::State;
 use crate::cpu::thread_cpu_ns;
 use crate::hooks::Hooks;
+use crate::interrupt::HeapWatch;
 use crate::limits::REJECTION_ROUNDS;
 use crate::state::Owner;
 use crate::state::Rejection;
@@ -34,6 +34,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) state: &'a Rc<State>,
     pub(crate) hooks: &'a Hooks,
     pub(crate) slot: &'a Slot,
+    pub(crate) heap: &'a HeapWatch,
 }
 
 /// Runs one turn of `owner` with `budget` of CPU time. Answers how it ended and the CPU time it took, in nanoseconds.
@@ -43,10 +44,11 @@ pub(crate) fn run(
     budget: Duration,
     work: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &State, &Hooks),
 ) -> (Verdict, u64) {
-    let Entry { isolate, context, state, hooks, slot } = entry;
+    let Entry { isolate, context, state, hooks, slot, heap } = entry;
     state.freeze_clock();
     state.current.set(owner);
     let started = slot.arm(budget);
+    state.turn_began_ns.set(started);
     {
         v8::scope_with_context!(scope, isolate, context);
         v8::tc_scope!(let scope, scope);
@@ -56,6 +58,7 @@ pub(crate) fn run(
         scope.reset();
     }
     let terminated = slot.disarm();
+    heap.settle(isolate);
     let heap_exceeded = state.heap_exceeded.replace(false);
     let verdict = if heap_exceeded {
         Verdict::MemoryExceeded
@@ -136,16 +139,6 @@ pub(crate) extern "C" fn on_promise_reject(message: v8::PromiseRejectMessage<'_>
         }
         v8::PromiseRejectEvent::PromiseRejectAfterResolved | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
     }
-}
-
-/// Ends the turn when the heap reaches its limit, and raises the limit so that the engine can unwind.
-pub(crate) fn watch_heap(runtime: &mut deno_core::JsRuntime, exceeded: Rc<Cell<bool>>) {
-    let handle = runtime.v8_isolate().thread_safe_handle();
-    runtime.add_near_heap_limit_callback(move |current, _initial| {
-        exceeded.set(true);
-        handle.terminate_execution();
-        current + crate::limits::HEAP_GRACE
-    });
 }
 
 /// What was thrown: one line, and the stack where it is an error.

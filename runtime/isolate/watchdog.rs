@@ -14,9 +14,11 @@ use std::time::Duration;
 use std::time::Instant;
 
 use deno_core::v8;
+use holm_metrics::Histogram;
 use parking_lot::Condvar;
 use parking_lot::Mutex;
 
+use crate::Account;
 use crate::cpu::ThreadClock;
 
 /// Between two looks at a turn that is past its budget.
@@ -40,13 +42,28 @@ struct Shared {
     armings: AtomicU64,
     wake: Condvar,
     wake_lock: Mutex<()>,
+    lag: Histogram,
 }
+
+/// How late the watchdog looks.
+const LAG: &[Duration] = &[
+    Duration::from_micros(100),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+];
 
 /// One isolate's place at the watchdog.
 pub(crate) struct Slot {
     shared: Arc<Shared>,
     clock: Option<ThreadClock>,
     isolate: v8::IsolateHandle,
+    /// Looked at, too, in a turn that lasts.
+    memory: Arc<Account>,
     /// When to look at the turn, in nanoseconds since the epoch; `NEVER` while no turn runs. Read without the lock.
     look_at: AtomicU64,
     turn: Mutex<Turn>,
@@ -75,18 +92,26 @@ impl Watchdog {
             armings: AtomicU64::new(0),
             wake: Condvar::new(),
             wake_lock: Mutex::new(()),
+            lag: Histogram::new(LAG),
         });
         let thread = Arc::clone(&shared);
         std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || thread.run())?;
         Ok(Self { shared })
     }
 
+    /// How much later than it meant to the watchdog looked at turns that are past their budgets' wall time.
+    #[must_use]
+    pub fn lag(&self) -> &Histogram {
+        &self.shared.lag
+    }
+
     /// A slot for the isolate that runs on the calling thread.
-    pub(crate) fn slot(&self, isolate: v8::IsolateHandle) -> Arc<Slot> {
+    pub(crate) fn slot(&self, isolate: v8::IsolateHandle, memory: Arc<Account>) -> Arc<Slot> {
         let slot = Arc::new(Slot {
             shared: Arc::clone(&self.shared),
             clock: ThreadClock::of_this_thread(),
             isolate,
+            memory,
             look_at: AtomicU64::new(NEVER),
             turn: Mutex::default(),
         });
@@ -123,6 +148,7 @@ impl Shared {
             let Some(slot) = slot.upgrade() else { return false };
             let mut look_at = slot.look_at.load(Ordering::Acquire);
             if look_at <= now {
+                self.lag.observe(Duration::from_nanos(now - look_at));
                 look_at = slot.look(now);
             }
             next = next.min(look_at);
@@ -160,7 +186,7 @@ impl Shared {
 impl Slot {
     /// Begins a turn that may use `budget` of CPU time. Answers the thread's CPU time at its start, in nanoseconds.
     pub(crate) fn arm(&self, budget: Duration) -> u64 {
-        let look_at = self.shared.now_ns().saturating_add(nanos(budget));
+        let look_at = self.shared.now_ns().saturating_add(nanos(budget.min(NAP)));
         let now = crate::cpu::thread_cpu_ns();
         {
             let mut turn = self.turn.lock();
@@ -191,7 +217,8 @@ impl Slot {
             self.isolate.terminate_execution();
             now + nanos(TICK)
         } else {
-            now + turn.deadline_ns.saturating_sub(used).max(100_000)
+            self.memory.ask();
+            now + turn.deadline_ns.saturating_sub(used).clamp(100_000, nanos(NAP))
         };
         self.look_at.store(look_at, Ordering::Release);
         look_at

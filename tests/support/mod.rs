@@ -8,6 +8,7 @@
 
 pub mod cases;
 pub mod client;
+pub mod frames;
 pub mod output;
 pub mod process;
 pub mod project;

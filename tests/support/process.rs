@@ -74,6 +74,34 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// It and the processes that it started.
+    fn family(&self) -> Vec<u32> {
+        let own = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+        std::iter::once(own).chain(children.split_whitespace().filter_map(|child| child.parse().ok())).collect()
+    }
+
+    /// Resident memory, in bytes.
+    pub fn resident(&self) -> u64 {
+        let pages = |process: &u32| {
+            let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
+            statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0)
+        };
+        self.family().iter().map(pages).sum::<u64>() * 4096
+    }
+
+    /// CPU time used so far.
+    pub fn cpu(&self) -> std::time::Duration {
+        const TICKS_PER_SECOND: u64 = 100;
+        let ticks = |process: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+            fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
+        };
+        let all: u64 = self.family().iter().map(ticks).sum();
+        std::time::Duration::from_millis(all * 1000 / TICKS_PER_SECOND)
+    }
+
     /// Waits for the end.
     pub fn wait(mut self) -> Ended {
         let output = self.output.wait_for_end();
@@ -131,6 +159,23 @@ impl Serve {
         Self { process }
     }
 
+    /// As [`Serve::start`], with so many file descriptors.
+    pub fn start_with_files(config: &Path, files: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files}; exec \"$0\" serve --config \"$1\"")]);
+        command.arg(env!("CARGO_BIN_EXE_holm")).arg(config).env("HOLM_LOG_FORMAT", "json").stdin(Stdio::null());
+        let process = Process::spawn(command);
+        process.output.wait_for(r#""message":"serving""#);
+        Self { process }
+    }
+
+    /// As [`Serve::start`], with the log going elsewhere; its addresses have to be known.
+    pub fn start_with_log(config: &Path, format: &str, log: impl Into<Stdio>) -> std::process::Child {
+        let mut command = holm();
+        command.env("HOLM_LOG_FORMAT", format).arg("serve").arg("--config").arg(config);
+        command.stdout(Stdio::null()).stderr(log).spawn().expect("the binary runs")
+    }
+
     /// Starts `holm serve` with a configuration that it refuses.
     pub fn refused(config: &Path) -> Ended {
         run(["serve".as_ref(), "--config".as_ref(), config.as_os_str()])
@@ -148,6 +193,18 @@ impl Serve {
     /// The address of the TLS listener.
     pub fn https(&self) -> SocketAddr {
         self.address(|record| record["message"] == "listening" && record["tls"] == true)
+    }
+
+    /// The admin listener.
+    pub fn admin(&self) -> Client {
+        Client::new(self.address(|record| record["message"] == "admin listening"))
+    }
+
+    /// The value of a sample of `/metrics`, written as it stands there; 0 if there is none.
+    pub fn metric(&self, sample: &str) -> f64 {
+        let page = self.admin().get("/metrics").text();
+        let line = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
     }
 
     fn address(&self, wanted: impl Fn(&Value) -> bool) -> SocketAddr {

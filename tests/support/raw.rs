@@ -30,6 +30,11 @@ impl Raw {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
+    /// As [`Raw::write`], to a side that may have closed.
+    pub fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
     /// One chunk of a body with `transfer-encoding: chunked`; an empty one ends it.
     pub fn chunk(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
@@ -49,6 +54,12 @@ impl Raw {
     pub fn read_to_end(&mut self) -> String {
         while self.read() > 0 {}
         self.text()
+    }
+
+    /// As [`Raw::read_to_end`], for what is no text.
+    pub fn read_to_end_bytes(&mut self) -> Vec<u8> {
+        while self.read() > 0 {}
+        self.received.clone()
     }
 
     /// No more will be written; what comes can still be read.

@@ -34,6 +34,17 @@ pub fn certificate(project: &Project, file: &str, names: &[&str]) -> Certificate
     made.cert.der().clone()
 }
 
+/// Writes a certificate that was valid until 2021.
+pub fn expired_certificate(project: &Project, file: &str, name: &str) {
+    let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = parameters.self_signed(&key).unwrap();
+    project.write(&format!("{file}.key"), &key.serialize_pem());
+    project.write(&format!("{file}.pem"), &made.pem());
+}
+
 /// `GET path` by HTTP/2 on a connection without TLS, by prior knowledge.
 pub fn get_plain_http2(address: SocketAddr, name: &str, path: &str) -> std::io::Result<Answer> {
     within_deadline(async {
@@ -54,7 +65,41 @@ pub fn get(
     root: &CertificateDer<'static>,
     protocol: Protocol,
 ) -> std::io::Result<Answer> {
-    within_deadline(exchange(address, name, path, root, protocol))
+    within_deadline(exchange(address, name, name, path, root, protocol))
+}
+
+/// As [`get`], where the request names another host than the handshake did.
+pub fn get_at(
+    address: SocketAddr,
+    name: &str,
+    host: &str,
+    path: &str,
+    root: &CertificateDer<'static>,
+    protocol: Protocol,
+) -> std::io::Result<Answer> {
+    within_deadline(exchange(address, name, host, path, root, protocol))
+}
+
+/// A connection whose handshake is done, and on which no request comes.
+pub struct Idle {
+    runtime: tokio::runtime::Runtime,
+    stream: tokio_rustls::client::TlsStream<TcpStream>,
+}
+
+// === impl Idle ===
+
+impl Idle {
+    pub fn connect(address: SocketAddr, name: &str, root: &CertificateDer<'static>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let stream = runtime.block_on(connect(address, name, root, Protocol::Http1)).unwrap();
+        Self { runtime, stream }
+    }
+
+    pub fn wait_until_closed(mut self) {
+        use tokio::io::AsyncReadExt;
+        let read = async { tokio::time::timeout(super::DEADLINE, self.stream.read_to_end(&mut Vec::new())).await };
+        let _ = self.runtime.block_on(read).expect("the server closes the connection");
+    }
 }
 
 fn within_deadline(work: impl Future<Output = std::io::Result<Answer>>) -> std::io::Result<Answer> {
@@ -70,13 +115,12 @@ async fn collected(response: hyper::Result<http::Response<hyper::body::Incoming>
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
 }
 
-async fn exchange(
+async fn connect(
     address: SocketAddr,
     name: &str,
-    path: &str,
     root: &CertificateDer<'static>,
     protocol: Protocol,
-) -> std::io::Result<Answer> {
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -91,15 +135,26 @@ async fn exchange(
     }];
     let connector = TlsConnector::from(Arc::new(config));
     let server = ServerName::try_from(name.to_owned()).unwrap();
-    let stream = TokioIo::new(connector.connect(server, TcpStream::connect(address).await?).await?);
-    let request = http::Request::get(format!("https://{name}{path}")).body(Full::new(Bytes::new())).unwrap();
+    connector.connect(server, TcpStream::connect(address).await?).await
+}
+
+async fn exchange(
+    address: SocketAddr,
+    name: &str,
+    host: &str,
+    path: &str,
+    root: &CertificateDer<'static>,
+    protocol: Protocol,
+) -> std::io::Result<Answer> {
+    let stream = TokioIo::new(connect(address, name, root, protocol).await?);
+    let request = http::Request::get(format!("https://{host}{path}")).body(Full::new(Bytes::new())).unwrap();
     let response = match protocol {
         Protocol::Http1 => {
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(stream).await.map_err(std::io::Error::other)?;
             tokio::spawn(connection);
             let mut request = request;
-            request.headers_mut().insert(http::header::HOST, name.parse().unwrap());
+            request.headers_mut().insert(http::header::HOST, host.parse().unwrap());
             *request.uri_mut() = path.parse().unwrap();
             sender.send_request(request).await
         }

@@ -46,9 +46,9 @@ pub fn op_respond<'s>(
     let body = if body.is_null_or_undefined() {
         Body::Empty
     } else if let Ok(text) = v8::Local::<v8::String>::try_from(body) {
-        Body::from(Bytes::from(text.to_rust_string_lossy(scope)))
+        Body::from(state.memory().keep(Bytes::from(text.to_rust_string_lossy(scope))))
     } else if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(body) {
-        Body::from(seam::bytes_of(view))
+        Body::from(state.memory().keep(seam::bytes_of(view)))
     } else if body.is_uint32() {
         state.take_answer_body(owner, body.uint32_value(scope).unwrap_or(0))?
     } else {

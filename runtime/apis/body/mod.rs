@@ -6,6 +6,8 @@ use deno_core::op2;
 use deno_core::v8;
 use holm_isolate::Body;
 use holm_isolate::BodyError;
+use holm_isolate::BodyWriter;
+use holm_isolate::Charge;
 use holm_isolate::Owner;
 use holm_isolate::Settle;
 use holm_isolate::StateError;
@@ -13,6 +15,9 @@ use http_body_util::BodyExt;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::seam;
+
+/// Bytes of a written chunk that may lie in the body's channel; what is longer is handed over piece by piece.
+const PIECE: usize = 64 << 10;
 
 /// What [`op_body_collect`] makes of the bytes.
 #[derive(Clone, Copy)]
@@ -86,21 +91,21 @@ pub fn op_body_collect<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
     let wanted = if as_text { Collected::Text } else { Collected::Bytes };
-    let limit = state.worker().map_or(usize::MAX, |worker| worker.limits.heap);
+    let charge = state.memory().charge(0);
     let body = state.take_body(owner, body)?;
-    let (_, promise) = state.start(scope, owner, collect(body, wanted, limit))?;
+    let (_, promise) = state.start(scope, owner, collect(body, wanted, charge))?;
     Ok(promise)
 }
 
-async fn collect(mut body: Body, wanted: Collected, limit: usize) -> Settle {
+async fn collect(mut body: Body, wanted: Collected, mut charge: Charge) -> Settle {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         match frame {
             Ok(frame) => {
                 if let Ok(data) = frame.into_data() {
-                    if bytes.len().saturating_add(data.len()) > limit {
+                    if charge.try_grow(data.len()).is_err() {
                         return seam::reject(
-                            "The body is larger than the worker's memory limit; read it as a stream instead.",
+                            "The body does not fit into the worker's memory limit; read it as a stream instead.",
                         );
                     }
                     bytes.extend_from_slice(&data);
@@ -110,6 +115,8 @@ async fn collect(mut body: Body, wanted: Collected, limit: usize) -> Settle {
         }
     }
     Box::new(move |scope, _state| {
+        // From here on the engine's heap holds them.
+        drop(charge);
         Ok(match wanted {
             Collected::Bytes => seam::uint8_array(scope, bytes.freeze()),
             Collected::Text => seam::utf8_decode(scope, &bytes),
@@ -126,11 +133,12 @@ pub fn op_body_read<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
     let lent = state.lend_body(owner, body)?;
-    let (_, promise) = state.start(scope, owner, read(lent, body))?;
+    let charge = state.memory().charge(0);
+    let (_, promise) = state.start(scope, owner, read(lent, body, charge))?;
     Ok(promise)
 }
 
-async fn read(mut body: Body, id: u32) -> Settle {
+async fn read(mut body: Body, id: u32, mut charge: Charge) -> Settle {
     loop {
         match body.frame().await {
             Some(Ok(frame)) => {
@@ -138,7 +146,9 @@ async fn read(mut body: Body, id: u32) -> Settle {
                 if chunk.is_empty() {
                     continue;
                 }
+                charge.grow(chunk.len());
                 return Box::new(move |scope, state| {
+                    drop(charge);
                     state.put_body(id, body);
                     Ok(seam::uint8_array(scope, chunk))
                 });
@@ -196,23 +206,30 @@ pub fn op_body_write<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
     let writer = state.body_writer(owner, body)?;
-    let chunk = seam::bytes_of(chunk);
+    let chunk = seam::kept_bytes_of(scope, &state, chunk)?;
     if chunk.is_empty() {
         return Ok(v8::Boolean::new(scope, true).into());
     }
-    match writer.try_send(Ok(chunk)) {
-        Ok(()) => Ok(v8::Boolean::new(scope, true).into()),
-        Err(TrySendError::Closed(_)) => Err(StateError::ReaderGone),
-        Err(TrySendError::Full(chunk)) => {
-            let (_, promise) = state.start(scope, owner, async move {
-                match writer.send(chunk).await {
-                    Ok(()) => settle_undefined(),
-                    Err(_) => seam::reject(StateError::ReaderGone.to_string()),
-                }
-            })?;
-            Ok(promise)
+    let chunk = match chunk.len() {
+        0..=PIECE => match writer.try_send(Ok(chunk)) {
+            Ok(()) => return Ok(v8::Boolean::new(scope, true).into()),
+            Err(TrySendError::Closed(_)) => return Err(StateError::ReaderGone),
+            Err(TrySendError::Full(chunk)) => chunk.unwrap_or_default(),
+        },
+        _ => chunk,
+    };
+    let (_, promise) = state.start(scope, owner, write(writer, chunk))?;
+    Ok(promise)
+}
+
+async fn write(writer: BodyWriter, mut chunk: Bytes) -> Settle {
+    while !chunk.is_empty() {
+        let piece = chunk.split_to(chunk.len().min(PIECE));
+        if writer.send(Ok(piece)).await.is_err() {
+            return seam::reject(StateError::ReaderGone.to_string());
         }
     }
+    settle_undefined()
 }
 
 #[op2(fast)]

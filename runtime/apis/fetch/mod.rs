@@ -86,15 +86,15 @@ fn outbound(state: &State) -> Result<Arc<dyn Outbound>, StateError> {
 }
 
 fn request_body(
-    scope: &v8::PinScope<'_, '_>,
+    scope: &mut v8::PinScope<'_, '_>,
     state: &Rc<State>,
     owner: u32,
     body: v8::Local<'_, v8::Value>,
 ) -> Result<Body, StateError> {
     if let Ok(text) = v8::Local::<v8::String>::try_from(body) {
-        Ok(Body::from(Bytes::from(text.to_rust_string_lossy(scope))))
+        Ok(Body::from(state.memory().keep(Bytes::from(text.to_rust_string_lossy(scope)))))
     } else if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(body) {
-        Ok(Body::from(seam::bytes_of(view)))
+        Ok(Body::from(seam::kept_bytes_of(scope, state, view)?))
     } else if body.is_uint32() {
         state.take_body(owner, body.uint32_value(scope).unwrap_or(0))
     } else {

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Certificate, Egress, Listen, ServerConfig, WorkerEntry, check, worker};
+use super::{Certificate, Egress, Listen, Seeing, ServerConfig, Usage, WorkerEntry, check, worker};
 use crate::decode::{At, Decode, Fields, Located, Report};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::limits::{DRAIN_SECONDS, Limits, Scope, TABLE, THREADS};
+use crate::limits::{DRAIN_SECONDS, Limits, Scope, TABLE, THREADS, USAGE_INTERVAL, USAGE_ROTATE};
 use crate::value::Source;
 
 /// Loads a server's configuration.
@@ -27,6 +27,7 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
 
     let server = fields.at("server");
     let limits = fields.at("limits").map_or_else(Limits::default, |at| server_limits(&at, &mut report));
+    let usage = fields.at("usage").and_then(|at| usage(&at, &directory, &mut report));
     let certificates = list(fields.at("certificate"), &mut report, |at, report| certificate(at, &directory, report));
     let workers = list(fields.at("worker"), &mut report, |at, report| worker::decode(at, &directory, &limits, report));
     fields.finish(&mut report);
@@ -47,6 +48,11 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
         threads: server.threads.and_then(|threads| usize::try_from(threads).ok()),
         drain: Duration::from_secs(server.drain_seconds.unwrap_or(DRAIN_SECONDS.default)),
         egress: server.egress.unwrap_or_default(),
+        seeing: Seeing {
+            expose_cpu: server.expose_cpu.unwrap_or(false),
+            log_clients: server.log_clients.unwrap_or(false),
+        },
+        usage,
         limits,
         certificates: certificates.into_iter().map(|certificate| certificate.value).collect(),
         workers: workers.into_iter().map(|worker| worker.value).collect(),
@@ -67,6 +73,8 @@ pub(super) struct Server {
     threads: Option<u64>,
     drain_seconds: Option<u64>,
     egress: Option<Egress>,
+    expose_cpu: Option<bool>,
+    log_clients: Option<bool>,
 }
 
 // === impl Server ===
@@ -83,6 +91,8 @@ impl Server {
             threads: fields.at("threads").and_then(|at| at.bounded(&THREADS, report)),
             drain_seconds: fields.at("drain_seconds").and_then(|at| at.bounded(&DRAIN_SECONDS, report)),
             egress: fields.at("egress").and_then(|at| at.one_of(EGRESS, report)),
+            expose_cpu: fields.optional("expose_cpu", report),
+            log_clients: fields.optional("log_clients", report),
         };
         fields.finish(report);
         server
@@ -170,6 +180,19 @@ pub(super) fn worker_limits(at: &At<'_>, server: &Limits, report: &mut Report<'_
     }
     fields.finish(report);
     limits
+}
+
+fn usage(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> Option<Usage> {
+    let mut fields = Fields::new(at, report)?;
+    let path: Option<String> = fields.required("path", report);
+    let interval = fields.at(USAGE_INTERVAL.key).and_then(|at| at.bounded(&USAGE_INTERVAL, report));
+    let rotate = fields.at(USAGE_ROTATE.key).and_then(|at| at.bounded(&USAGE_ROTATE, report));
+    fields.finish(report);
+    Some(Usage {
+        path: directory.join(path?),
+        interval: Duration::from_secs(interval.unwrap_or(USAGE_INTERVAL.default)),
+        rotate_bytes: rotate.unwrap_or(USAGE_ROTATE.default),
+    })
 }
 
 fn certificate(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> Option<Certificate> {

@@ -93,6 +93,34 @@ fn the_defaults_are_those_of_the_table() {
 }
 
 #[test]
+fn what_is_told_and_written_down_is_off_unless_it_is_asked_for() {
+    let config = loaded(&server("server.http = \"127.0.0.1:0\"\n"));
+    assert_eq!((config.seeing, config.usage), (Seeing::default(), None));
+    let scratch = server(
+        "[server]\nhttp = \"127.0.0.1:0\"\nexpose_cpu = true\nlog_clients = true\n[usage]\npath = \"usage.jsonl\"\ninterval_seconds = 5\n[[worker]]\nproject = \"workers/hello\"\ntenant = \"acme\"\n",
+    );
+    let config = loaded(&scratch);
+    assert_eq!(config.seeing, Seeing { expose_cpu: true, log_clients: true });
+    let usage = Usage {
+        path: scratch.path("usage.jsonl"),
+        interval: Duration::from_secs(5),
+        rotate_bytes: crate::limits::USAGE_ROTATE.default,
+    };
+    assert_eq!(config.usage, Some(usage));
+    assert_eq!(config.workers[0].tenant.as_deref(), Some("acme"));
+    assert_eq!(
+        errors(
+            "server.http = \"127.0.0.1:1\"\nusage = { interval_seconds = 0 }\n[[worker]]\nproject = \"workers/hello\"\ntenant = \"A B\"\n"
+        ),
+        [
+            "error 2:9 `usage` has no `path` | add `path`",
+            "error 2:30 `usage.interval_seconds` is 0, outside of 1 to 86400 s | how often the usage ledger is written; at most this much is lost with the machine; the default is 60",
+            "error 5:10 `worker[0].tenant` cannot be \"A B\": a name has lower-case letters, digits, \"-\" and \"_\" only | choose a name like \"my-company\"",
+        ]
+    );
+}
+
+#[test]
 fn an_unknown_key_is_an_error() {
     assert_eq!(
         errors(

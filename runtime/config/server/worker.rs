@@ -22,6 +22,13 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
         let message = format!("`{}` cannot be \"{}\": {reason}", name.key, name.value);
         report.error_located(name, message, "choose a name like \"my-worker\"");
     }
+    let tenant: Option<Located<String>> = fields.optional("tenant", report);
+    if let Some(tenant) = &tenant
+        && let Err(reason) = check_name(&tenant.value)
+    {
+        let message = format!("`{}` cannot be \"{}\": {reason}", tenant.key, tenant.value);
+        report.error_located(tenant, message, "choose a name like \"my-company\"");
+    }
     let hostnames = patterns(fields.at("hostnames"), RoutePattern::hostname, report);
     let routes = patterns(fields.at("routes"), str::parse, report);
     let vars = fields.at("vars").map(|at| vars(&at, report)).unwrap_or_default();
@@ -32,6 +39,7 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
     Some(WorkerEntry {
         source: source?,
         name: name.map(|name| name.value),
+        tenant: tenant.map(|tenant| tenant.value),
         hostnames,
         routes,
         vars,

@@ -1,5 +1,6 @@
 //! The drain: what has begun is finished, what comes late is told to go elsewhere, and it ends in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use holm_front::Shutdown;
@@ -76,13 +77,25 @@ async fn what_is_not_done_by_the_end_of_the_drain_is_dropped() {
     assert!(begun.elapsed() < PATIENCE);
 }
 
+struct NoPages;
+
+impl admin::Pages for NoPages {
+    fn metrics(&self) -> String {
+        "numbers 1\n".to_owned()
+    }
+
+    fn workers(&self) -> serde_json::Value {
+        serde_json::json!([])
+    }
+}
+
 #[tokio::test]
 async fn the_admin_listener_answers_through_the_drain() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (front, serving) = Shutdown::new();
     let (process, signal) = Shutdown::new();
-    let served = tokio::spawn(admin::serve(listener, admin::router(serving), signal));
+    let served = tokio::spawn(admin::serve(listener, admin::router(serving, Arc::new(NoPages)), signal));
     let get = |lines: &'static str| async move {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET /healthz HTTP/1.1\r\nConnection: close\r\n{lines}\r\n");

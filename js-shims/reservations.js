@@ -1,0 +1,139 @@
+// What takes address space by existing: resizable ArrayBuffers, WebAssembly memories and instances.
+//
+// Each maps a region of its own, however few bytes it has. A process has a bounded number of regions, and an engine that gets
+// none for its own heap ends the process; so their number is bounded (op_reserve), for each isolate. A clone and a transfer
+// make resizable buffers too.
+
+import { core, primordials } from "ext:core/mod.js";
+import { structuredClone as engineClone } from "ext:holm/engine.js";
+
+const {
+  ArrayBuffer: EngineArrayBuffer,
+  ArrayBufferPrototype,
+  ArrayIsArray,
+  ArrayPrototypePush,
+  MapPrototypeForEach,
+  ObjectDefineProperties,
+  ObjectDefineProperty,
+  ObjectGetOwnPropertyDescriptor,
+  ObjectGetOwnPropertyDescriptors,
+  ObjectKeys,
+  ObjectPrototypeIsPrototypeOf,
+  MapPrototype,
+  SetPrototype,
+  SetPrototypeForEach,
+  ReflectConstruct,
+  SafeSet,
+  SetPrototypeAdd,
+  SetPrototypeHas,
+  TypeError,
+  TypedArrayPrototypeGetBuffer,
+  TypedArrayPrototypeGetSymbolToStringTag,
+  uncurryThis,
+} = primordials;
+const { op_reserve } = core.ops;
+
+const isResizable = uncurryThis(ObjectGetOwnPropertyDescriptor(ArrayBufferPrototype, "resizable").get);
+const engineTransfer = uncurryThis(ArrayBufferPrototype.transfer);
+
+/** Whether there can be a resizable buffer in this isolate. */
+let anyResizable = false;
+
+const reserve = (object) => {
+  op_reserve(object);
+  return object;
+};
+
+const define = (target, name, value) =>
+  ObjectDefineProperty(target, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+
+/** The engine's constructor, with what it constructs counted. Keeps its prototype object and its statics. */
+function counting(Engine, name, length, construct) {
+  const Interface = {
+    [name]: function () {
+      if (new.target === undefined) throw new TypeError(`Constructor ${name} requires 'new'`);
+      return construct(arguments, new.target);
+    },
+  }[name];
+  const statics = ObjectGetOwnPropertyDescriptors(Engine);
+  ObjectDefineProperties(Interface, statics);
+  define(Engine.prototype, "constructor", Interface);
+  return Interface;
+}
+
+const ArrayBuffer = counting(EngineArrayBuffer, "ArrayBuffer", 1, (parameters, target) => {
+  const options = parameters[1];
+  const resizable = (typeof options === "object" && options !== null) || typeof options === "function";
+  const most = resizable ? options.maxByteLength : undefined;
+  if (most === undefined) return ReflectConstruct(EngineArrayBuffer, [parameters[0]], target);
+  anyResizable = true;
+  return reserve(ReflectConstruct(EngineArrayBuffer, [parameters[0], { __proto__: null, maxByteLength: most }], target));
+});
+
+const methods = {
+  transfer(newLength = undefined) {
+    const buffer = engineTransfer(this, newLength);
+    return isResizable(buffer) ? reserve(buffer) : buffer;
+  },
+};
+ObjectDefineProperty(methods.transfer, "length", { __proto__: null, value: 0, configurable: true });
+
+/** Counts the resizable buffers in a clone: plain data, fresh from the engine. */
+function reserveWithin(clone) {
+  const seen = new SafeSet();
+  const queue = [];
+  const visit = (value) => {
+    if (typeof value !== "object" || value === null || SetPrototypeHas(seen, value)) return;
+    SetPrototypeAdd(seen, value);
+    ArrayPrototypePush(queue, value);
+  };
+  visit(clone);
+  for (let at = 0; at < queue.length; at++) {
+    const value = queue[at];
+    if (ObjectPrototypeIsPrototypeOf(ArrayBufferPrototype, value)) {
+      if (isResizable(value)) reserve(value);
+    } else if (TypedArrayPrototypeGetSymbolToStringTag(value) !== undefined) {
+      visit(TypedArrayPrototypeGetBuffer(value));
+    } else if (ObjectPrototypeIsPrototypeOf(MapPrototype, value)) {
+      MapPrototypeForEach(value, (item, key) => {
+        visit(key);
+        visit(item);
+      });
+    } else if (ObjectPrototypeIsPrototypeOf(SetPrototype, value)) {
+      SetPrototypeForEach(value, visit);
+    } else {
+      const keys = ArrayIsArray(value) ? undefined : ObjectKeys(value);
+      const length = keys === undefined ? value.length : keys.length;
+      for (let i = 0; i < length; i++) visit(value[keys === undefined ? i : keys[i]]);
+    }
+  }
+}
+
+/** HTML `structuredClone`. */
+export function structuredClone(value, options = undefined) {
+  if (arguments.length === 0) return engineClone();
+  const clone = engineClone(value, options);
+  if (anyResizable) reserveWithin(clone);
+  return clone;
+}
+
+const counted = new SafeSet();
+
+/** Puts the counting constructors in place. Idempotent: the engine may put its own back at run time. */
+export function countReservations(global) {
+  if (global.ArrayBuffer !== ArrayBuffer) define(global, "ArrayBuffer", ArrayBuffer);
+  if (ArrayBufferPrototype.transfer !== methods.transfer) define(ArrayBufferPrototype, "transfer", methods.transfer);
+  const { WebAssembly } = global;
+  if (WebAssembly === undefined) return;
+  // They would make resizable buffers that nobody counts.
+  delete WebAssembly.Memory.prototype.toResizableBuffer;
+  delete WebAssembly.Memory.prototype.toFixedLengthBuffer;
+  const names = ["Memory", "Instance"];
+  for (let i = 0; i < names.length; i++) {
+    const Engine = WebAssembly[names[i]];
+    if (SetPrototypeHas(counted, Engine)) continue;
+    const Interface = counting(Engine, names[i], 1, (parameters, target) => reserve(ReflectConstruct(Engine, parameters, target)));
+    SetPrototypeAdd(counted, Interface);
+    define(WebAssembly, names[i], Interface);
+  }
+}

@@ -1,0 +1,56 @@
+//! The deadlines of an isolate's invocations: the wall limit until the answer, the `waitUntil` limit after it.
+
+use std::time::Instant;
+
+use crate::Failure;
+use crate::Outcome;
+use crate::observe::Level;
+use crate::run::Isolate;
+use crate::run::Stage;
+
+// === impl Isolate ===
+
+impl Isolate {
+    pub(crate) fn sweep_before(&mut self, at: Instant) {
+        self.sweep_at = Some(self.sweep_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Ends the invocations whose deadline has passed.
+    pub(crate) fn sweep(&mut self) {
+        let now = Instant::now();
+        self.sweep_at = None;
+        let mut late = Vec::new();
+        let mut next: Option<Instant> = None;
+        for (owner, invocation) in self.state.invocations.borrow().iter() {
+            if invocation.deadline <= now {
+                late.push((*owner, invocation.reply.is_some()));
+            } else {
+                next = Some(next.map_or(invocation.deadline, |next| next.min(invocation.deadline)));
+            }
+        }
+        for (owner, unanswered) in late {
+            let limits = self.state.limits.borrow().clone();
+            if unanswered {
+                let message = format!("The worker did not answer within {} ms.", limits.wall.as_millis());
+                self.state.fail(owner, Failure::new(Outcome::WallExceeded, message));
+            } else {
+                let text = format!(
+                    "waitUntil() tasks did not complete within {} s after the response and have been cancelled. See: https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil",
+                    limits.wait_until.as_secs()
+                );
+                self.state.log(owner, Level::Warn, &text);
+            }
+            self.end(owner);
+        }
+        if let Some(next) = next {
+            self.sweep_before(next);
+        }
+        if let Stage::Draining(until) = self.stage {
+            if until <= now {
+                self.end_all();
+            } else {
+                self.sweep_before(until);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What an isolate does when nothing is left to do: it finds out who waits for ever, measures its memory, keeps bytecode.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use deno_core::v8;
+
+use crate::Failure;
+use crate::Outcome;
+use crate::modules;
+use crate::observe::Level;
+use crate::run::Isolate;
+use crate::run::Stage;
+use crate::state::Owner;
+
+/// After this long without work memory is measured and bytecode is kept.
+pub(crate) const IDLE_AFTER: Duration = Duration::from_millis(50);
+
+/// How long nothing has happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Idle {
+    Busy,
+    Settling(Instant),
+    Measured,
+}
+
+// === impl Isolate ===
+
+impl Isolate {
+    pub(crate) fn on_idle(&mut self, idle: &mut Idle) {
+        self.end_hung();
+        if let Idle::Settling(at) = *idle
+            && at <= Instant::now()
+        {
+            *idle = Idle::Measured;
+            self.measure();
+        }
+    }
+
+    /// With no operation, no timer and nothing in the engine's loop, no turn can come: who has not answered never will.
+    fn end_hung(&mut self) {
+        if self.state.invocations.borrow().is_empty()
+            || self.state.has_operations()
+            || !self.state.timers.borrow().is_empty()
+            || self.ambient.is_wanted()
+        {
+            return;
+        }
+        // The client's leaving would call listeners of the signal: their turn can still come.
+        if self
+            .state
+            .invocations
+            .borrow()
+            .values()
+            .any(|invocation| invocation.watches_signal && !invocation.client_gone)
+        {
+            return;
+        }
+        let owners: Vec<(Owner, bool)> = self
+            .state
+            .invocations
+            .borrow()
+            .iter()
+            .map(|(owner, invocation)| (*owner, invocation.reply.is_some() || invocation.writing > 0))
+            .collect();
+        for (owner, unanswered) in owners {
+            if unanswered {
+                let message = "The worker's code had hung: nothing is left that could complete its response. A promise is never resolved.";
+                self.state.fail(owner, Failure::new(Outcome::Hung, message));
+            } else {
+                self.state.log(
+                    owner,
+                    Level::Warn,
+                    "A promise given to waitUntil() can never resolve; the request has ended without it.",
+                );
+            }
+            self.end(owner);
+        }
+    }
+
+    fn measure(&mut self) {
+        self.state.memory.measure(self.runtime.v8_isolate());
+        if self.stage == Stage::Serving
+            && let Some(worker) = self.state.worker()
+        {
+            let context = &self.context;
+            v8::scope_with_context!(scope, self.runtime.v8_isolate(), context);
+            modules::keep_bytecode(scope, &worker);
+        }
+    }
+}
