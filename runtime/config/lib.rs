@@ -7,6 +7,7 @@
 pub mod bundle;
 mod decode;
 pub mod diagnostic;
+pub mod egress;
 pub mod flags;
 pub mod limits;
 pub mod project;

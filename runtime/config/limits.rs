@@ -88,6 +88,9 @@ limits! {
     wait_until_ms: "wall-clock time for waitUntil() after the answer", Milliseconds, Worker, 30_000, 1..=900_000;
     subrequests: "subrequests of one invocation, redirects included", Count, Worker, 50, 1..=10_000_000;
     open_connections: "subrequests of one invocation that are open at once; more wait", Count, Worker, 6, 1..=1_000;
+    fetch_connect_seconds: "time for a subrequest to look up a name and connect", Seconds, Worker, 10, 1..=60;
+    fetch_head_seconds: "time for an upstream to begin its response", Seconds, Worker, 100, 1..=3_600;
+    fetch_decoded_bytes: "body of one response of a subrequest, once it is decompressed", Bytes, Worker, 536_870_912, 1_024..=68_719_476_736;
     memory_mb: "memory of one isolate: heap, array buffers, WebAssembly, bodies held for it", Mebibytes, Worker, 128, 16..=4_096;
     concurrency: "invocations of one worker at once", Count, Worker, 256, 1..=65_536;
     queue: "invocations of one worker that wait for a place", Count, Worker, 1_024, 1..=1_048_576;

@@ -9,13 +9,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::diagnostic::Diagnostic;
+use crate::egress::{Destinations, WorkerEgress};
 use crate::limits::Limits;
 use crate::route::RoutePattern;
 
 mod check;
 mod decode;
+mod egress;
 mod worker;
 
+pub use crate::egress::Egress;
 pub use decode::load;
 
 /// A server and its workers.
@@ -33,23 +36,13 @@ pub struct ServerConfig {
     pub seeing: Seeing,
     /// Where usage is written down, if it is.
     pub usage: Option<Usage>,
+    /// Where none of them may go, whatever is within reach.
+    pub denied: Destinations,
     /// Ceilings and defaults for every worker.
     pub limits: Limits,
     pub certificates: Vec<Certificate>,
     pub workers: Vec<WorkerEntry>,
     pub warnings: Vec<Diagnostic>,
-}
-
-/// Where subrequests may go, judged by the address that is connected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Egress {
-    /// Unicast addresses of the public internet.
-    #[default]
-    Public,
-    /// Those, and this machine.
-    PublicAndLoopback,
-    /// Every address.
-    Any,
 }
 
 /// The addresses to bind. At least one of `http` and `https` is there.
@@ -102,6 +95,8 @@ pub struct WorkerEntry {
     pub vars: BTreeMap<String, serde_json::Value>,
     /// The server's limits with the worker's own in their place; none is above the server's.
     pub limits: Limits,
+    /// Narrows where the worker's subrequests may go, or opens a network to it.
+    pub egress: WorkerEgress,
     /// Where the entry stands.
     pub location: Location,
 }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Certificate, Egress, Listen, Seeing, ServerConfig, Usage, WorkerEntry, check, worker};
+use super::{Certificate, Egress, Listen, Seeing, ServerConfig, Usage, WorkerEntry, check, egress, worker};
 use crate::decode::{At, Decode, Fields, Located, Report};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::egress::Destinations;
 use crate::limits::{DRAIN_SECONDS, Limits, Scope, TABLE, THREADS, USAGE_INTERVAL, USAGE_ROTATE};
 use crate::value::Source;
 
@@ -47,7 +48,8 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
         },
         threads: server.threads.and_then(|threads| usize::try_from(threads).ok()),
         drain: Duration::from_secs(server.drain_seconds.unwrap_or(DRAIN_SECONDS.default)),
-        egress: server.egress.unwrap_or_default(),
+        egress: server.egress.0,
+        denied: server.egress.1,
         seeing: Seeing {
             expose_cpu: server.expose_cpu.unwrap_or(false),
             log_clients: server.log_clients.unwrap_or(false),
@@ -60,10 +62,6 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
     })
 }
 
-/// The values of `[server] egress`.
-const EGRESS: &[(&str, Egress)] =
-    &[("public", Egress::Public), ("public-and-loopback", Egress::PublicAndLoopback), ("any", Egress::Any)];
-
 /// `[server]` as it was read.
 #[derive(Debug, Default)]
 pub(super) struct Server {
@@ -72,7 +70,7 @@ pub(super) struct Server {
     pub(super) admin: Option<Located<SocketAddr>>,
     threads: Option<u64>,
     drain_seconds: Option<u64>,
-    egress: Option<Egress>,
+    egress: (Egress, Destinations),
     expose_cpu: Option<bool>,
     log_clients: Option<bool>,
 }
@@ -90,7 +88,7 @@ impl Server {
             admin: fields.optional("admin", report),
             threads: fields.at("threads").and_then(|at| at.bounded(&THREADS, report)),
             drain_seconds: fields.at("drain_seconds").and_then(|at| at.bounded(&DRAIN_SECONDS, report)),
-            egress: fields.at("egress").and_then(|at| at.one_of(EGRESS, report)),
+            egress: fields.at("egress").map(|at| egress::server(&at, report)).unwrap_or_default(),
             expose_cpu: fields.optional("expose_cpu", report),
             log_clients: fields.optional("log_clients", report),
         };

@@ -285,3 +285,63 @@ fn what_only_shows_in_loaded_workers_is_checked_with_their_places() {
         "error 5:1 \"a.example/*\" leads to both \"hello\" and \"shop\" | remove it from one of the two"
     );
 }
+
+#[test]
+fn egress_is_a_word_or_a_table_and_each_worker_has_lists() {
+    let config = loaded(&server("server = { http = \"127.0.0.1:0\", egress = \"any\" }\n"));
+    assert_eq!((config.egress, config.denied), (Egress::Any, Destinations::default()));
+    let scratch = server(
+        r#"
+[server]
+http = "127.0.0.1:0"
+egress = { reach = "public-and-loopback", deny = ["203.0.113.0/24", "*.internal.example"] }
+[[worker]]
+project = "workers/hello"
+egress = { allow = ["api.example.com", "*.example.org", "10.1.2.0/24"], deny = ["10.1.2.9"], ports = [443, 8443] }
+[[worker]]
+project = "workers/shop"
+egress = { allow = [] }
+"#,
+    );
+    let config = loaded(&scratch);
+    assert_eq!(config.egress, Egress::PublicAndLoopback);
+    assert!(config.denied.has_name("a.internal.example"));
+    assert!(config.denied.has_address("203.0.113.9".parse().unwrap()));
+    let hello = &config.workers[0].egress;
+    let allow = hello.allow.as_ref().unwrap();
+    assert!(allow.has_name("x.example.org") && allow.has_address("10.1.2.3".parse().unwrap()));
+    assert!(hello.deny.has_address("10.1.2.9".parse().unwrap()));
+    assert_eq!(hello.ports.as_deref(), Some(&[443, 8443][..]));
+    assert_eq!(config.workers[1].egress.allow, Some(Destinations::default()));
+}
+
+#[test]
+fn what_is_no_destination_is_an_error_at_its_place() {
+    assert_eq!(
+        errors(
+            r#"
+[server]
+http = "127.0.0.1:0"
+egress = { reach = "privat", deny = ["*"], allow = [] }
+[[worker]]
+project = "workers/hello"
+egress = { allow = ["https://a.example", "10.1.2.3/24", 1], ports = [25, 70000], reach = "any" }
+[[worker]]
+project = "workers/shop"
+egress = "any"
+"#
+        ),
+        [
+            "error 4:20 `server.egress.reach` cannot be \"privat\" | use one of \"public\", \"public-and-loopback\", \"any\"",
+            "error 4:38 `server.egress.deny[0]` cannot be \"*\": it means everything | leave `allow` out for all within reach, or write `allow = []` for nothing",
+            "error 4:44 unknown key `server.egress.allow` | remove it; the keys here are reach, deny",
+            "error 7:21 `worker[0].egress.allow[0]` cannot be \"https://a.example\": it is a URL | write the host alone",
+            "error 7:42 `worker[0].egress.allow[1]` cannot be \"10.1.2.3/24\": it has bits beyond its prefix | write \"10.1.2.0/24\"",
+            "error 7:57 `worker[0].egress.allow[2]` must be a string, found a number | put it in quotes",
+            "error 7:70 `worker[0].egress.ports[0]` is 25, a port of another protocol that fetch() never speaks to | remove it, or let the service listen on another port",
+            "error 7:74 `worker[0].egress.ports[1]` is 70000, which is no port number | give 0 to 65535",
+            "error 7:82 unknown key `worker[0].egress.reach` | remove it; the keys here are allow, deny, ports",
+            "error 10:10 `worker[1].egress` must be a table, found a string | give it `allow`, `deny` or `ports`; how far all workers may reach is `[server] egress`",
+        ]
+    );
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::decode::worker_limits;
+use super::egress;
 use super::{Location, WorkerEntry, WorkerSource};
 use crate::decode::{At, Decode, Fields, Located, Report};
 use crate::diagnostic::Severity;
@@ -33,6 +34,7 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
     let routes = patterns(fields.at("routes"), str::parse, report);
     let vars = fields.at("vars").map(|at| vars(&at, report)).unwrap_or_default();
     let limits = fields.at("limits").map_or(*server, |at| worker_limits(&at, server, report));
+    let egress = fields.at("egress").map(|at| egress::worker(&at, report)).unwrap_or_default();
     fields.finish(report);
     let mut diagnostic = report.source.diagnostic(Severity::Error, &at.node.span, String::new());
     diagnostic.key = Some(at.key.clone());
@@ -44,6 +46,7 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
         routes,
         vars,
         limits,
+        egress,
         location: Location { diagnostic },
     })
 }
