@@ -4,7 +4,7 @@ import { core, primordials } from "ext:core/mod.js";
 import { failBody, pump, takeBody } from "ext:holm/body.js";
 import { abort } from "ext:holm/engine.js";
 import { valueIn, withHeader } from "ext:holm/headers.js";
-import { currentOwner } from "ext:holm/owner.js";
+import { currentOwner, requireOwner } from "ext:holm/owner.js";
 import { isRequest, Request, requestParts } from "ext:holm/request.js";
 import { fetchedResponse, responseBody, streamLength } from "ext:holm/response.js";
 
@@ -13,11 +13,12 @@ const {
   Promise,
   PromisePrototypeThen,
   PromiseReject,
+  PromiseResolve,
   StringPrototypeStartsWith,
   TypeError,
   uncurryThis,
 } = primordials;
-const { op_body_abort, op_body_open, op_fetch, op_operation_cancel } = core.ops;
+const { op_body_abort, op_body_open, op_fetch, op_fetch_data, op_operation_cancel } = core.ops;
 const { add: addAlgorithm, AbortSignalPrototype, remove: removeAlgorithm } = abort;
 const isAborted = uncurryThis(ObjectGetOwnPropertyDescriptor(AbortSignalPrototype, "aborted").get);
 const reasonOf = uncurryThis(ObjectGetOwnPropertyDescriptor(AbortSignalPrototype, "reason").get);
@@ -42,13 +43,15 @@ export function fetch(input, init = undefined) {
 /** @param {ReturnType<typeof requestParts>} parts */
 function exchange(parts) {
   const { method, url, body, signal } = parts;
-  if (!StringPrototypeStartsWith(url, "https://") && !StringPrototypeStartsWith(url, "http://")) {
+  const isData = StringPrototypeStartsWith(url, "data:");
+  if (!isData && !StringPrototypeStartsWith(url, "https://") && !StringPrototypeStartsWith(url, "http://")) {
     throw new TypeError(`Fetch API cannot load: ${url}`);
   }
   if (signal !== undefined && isAborted(signal)) {
     if (body !== null) failBody(body, reasonOf(signal));
     return PromiseReject(reasonOf(signal));
   }
+  if (isData) return PromiseResolve(toResponse(op_fetch_data(requireOwner(), url)));
   const owner = currentOwner();
   let { list } = parts;
   if (parts.cache !== undefined && parts.cache !== "default") {

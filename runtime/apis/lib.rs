@@ -57,6 +57,7 @@ deno_core::extension!(
         clock::op_clock_origin,
         console::op_log,
         fetch::op_fetch,
+        fetch::op_fetch_data,
         fetch::op_operation_cancel,
         rehome::op_rehome_begin,
         rehome::op_rehome_settle,

@@ -28,6 +28,7 @@ use holm_isolate::SourceKind;
 use holm_isolate::WorkerCode;
 use holm_isolate::WorkerParts;
 use holm_metrics::WorkerStats;
+use holm_stores::fetch::EgressPolicy;
 use holm_stores::fetch::HttpOutbound;
 
 /// What a worker is made of.
@@ -71,6 +72,22 @@ impl Deployment {
     }
 }
 
+/// What `fetch()` of one worker goes through: nothing of it is shared with another worker.
+pub(super) fn outbound(
+    shared: &HttpOutbound,
+    name: &str,
+    limits: &Limits,
+    policy: impl FnOnce(&mut EgressPolicy),
+) -> HttpOutbound {
+    shared.separate_with(|options| {
+        options.worker_id = http::HeaderValue::from_str(name).ok();
+        options.connect_timeout = Duration::from_secs(limits.fetch_connect_seconds);
+        options.head_timeout = Duration::from_secs(limits.fetch_head_seconds);
+        options.decoded_bytes = limits.fetch_decoded_bytes;
+        policy(&mut options.policy);
+    })
+}
+
 fn source_kind(kind: ModuleKind) -> SourceKind {
     match kind {
         ModuleKind::EsModule => SourceKind::EsModule,
@@ -89,6 +106,7 @@ fn isolate_limits(limits: &Limits) -> holm_isolate::Limits {
         wall: Duration::from_millis(limits.wall_ms),
         wait_until: Duration::from_millis(limits.wait_until_ms),
         subrequests: u32::try_from(limits.subrequests).unwrap_or(u32::MAX),
+        open_connections: u32::try_from(limits.open_connections).unwrap_or(u32::MAX),
         memory: usize::try_from(limits.memory_mb).unwrap_or(128) << 20,
         log_bytes: usize::try_from(limits.log_bytes).unwrap_or(usize::MAX),
         ..holm_isolate::Limits::default()

@@ -33,6 +33,7 @@ use holm_stores::fetch::Egress;
 use parking_lot::RwLock;
 
 use super::DevArgs;
+use super::deploy;
 use super::deploy::Deployment;
 use super::deploy::HostWorkers;
 use super::exit::Exit;
@@ -117,12 +118,12 @@ impl Dev {
         watch_inputs(&mut watch, self.deploy(&project).await);
         let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
         self.terminal.line(Style::Green, &format!("Ready on http://{address}"));
-        if !self.args.no_watch {
-            self.terminal.line(
-                Style::Dim,
-                "Watching for changes. Limits are those of production; fetch() may also reach this machine.",
-            );
-        }
+        let watching = if self.args.no_watch { "" } else { "Watching for changes. " };
+        self.terminal.line(Style::Dim, &format!("{watching}Limits are those of production."));
+        self.terminal.line(
+            Style::Dim,
+            "fetch() may reach this machine (127.0.0.1 and ::1) here; `holm serve` refuses that unless its egress is set.",
+        );
 
         let (shutdown, signal) = Shutdown::new();
         let workers =
@@ -210,6 +211,7 @@ impl Dev {
             );
             self.terminal.line(Style::Yellow, &text);
         }
+        let outbound = deploy::outbound(&self.process.outbound, &project.name, &limits, |_| {});
         let worker = Deployment {
             name: project.name.clone(),
             bundle: bundled.bundle,
@@ -217,7 +219,7 @@ impl Dev {
             vars: project.vars.effective(),
             limits,
             observer: Arc::new(self.terminal),
-            outbound: self.process.outbound.separate(),
+            outbound,
         }
         .into_worker();
         match self.process.host.warm(&worker).await {

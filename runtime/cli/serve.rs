@@ -21,6 +21,7 @@ use holm_host::Isolation;
 use holm_metrics::LedgerOptions;
 use holm_metrics::UsageLedger;
 use holm_stores::fetch::Egress;
+use holm_stores::fetch::OwnListeners;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -178,6 +179,14 @@ impl Listeners {
             admin: bind(config.listen.admin, "[server] admin").await?,
         })
     }
+
+    /// Puts the server's own addresses out of its workers' reach.
+    fn tell(&self, own: &OwnListeners) {
+        let addresses = |listeners: &[&Option<TcpListener>]| {
+            listeners.iter().copied().flatten().filter_map(|listener| listener.local_addr().ok()).collect()
+        };
+        own.set(addresses(&[&self.http, &self.https]), addresses(&[&self.admin]));
+    }
 }
 
 /// Installed before the server says that it serves: without a handler, each of them ends the process.
@@ -213,6 +222,7 @@ struct Server<'a> {
 
 impl Server<'_> {
     async fn run(mut self) -> anyhow::Result<()> {
+        self.listeners.tell(self.process.outbound.own_listeners());
         let (shutdown, signal) = Shutdown::new();
         let (admin_shutdown, admin_signal) = Shutdown::new();
         let front = Arc::new(Front::new(HostWorkers { host: self.process.host.clone() }, front_options(&self.config)));

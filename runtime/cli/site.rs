@@ -10,6 +10,9 @@ use holm_config::bundle::Bundle;
 use holm_config::bundle::WorkerSettings;
 use holm_config::diagnostic::Diagnostic;
 use holm_config::diagnostic::Severity;
+use holm_config::egress::Destinations;
+use holm_config::egress::Egress;
+use holm_config::egress::WorkerEgress;
 use holm_config::limits::Limits;
 use holm_config::project::LoadOptions;
 use holm_config::route::RoutePattern;
@@ -101,14 +104,16 @@ impl Site {
             stats: process.registry.worker(tenant, &settings.name),
             clients: if config.seeing.log_clients { Clients::Named } else { Clients::Left },
         };
-        let fingerprint = fingerprint(&bundle, &settings, &limits, &format!("{tenant} {:?}", observer.clients));
+        let policy = Policy { reach: config.egress, denied: &config.denied, worker: &entry.egress };
+        let entry = format!("{tenant} {:?} {policy:?}", observer.clients);
+        let fingerprint = fingerprint(&bundle, &settings, &limits, &entry);
         let known = before.workers.iter().find(|loaded| loaded.fingerprint == fingerprint);
         let worker = match known {
             Some(loaded) => {
                 self.kept += 1;
                 Arc::clone(&loaded.worker)
             }
-            None => deploy(bundle, settings, limits, observer, process),
+            None => deploy(bundle, settings, limits, observer, policy, process),
         };
         self.workers.push(Loaded { worker, patterns, fingerprint });
     }
@@ -171,13 +176,27 @@ fn about(entry: &WorkerEntry, message: &str, help: &str) -> String {
     diagnostic.to_string()
 }
 
+/// Where one worker's subrequests may go.
+#[derive(Clone, Copy, Debug)]
+struct Policy<'a> {
+    reach: Egress,
+    denied: &'a Destinations,
+    worker: &'a WorkerEgress,
+}
+
 fn deploy(
     bundle: Bundle,
     settings: WorkerSettings,
     limits: Limits,
     observer: ServerLog,
+    policy: Policy<'_>,
     process: &Process,
 ) -> Arc<Worker> {
+    let outbound = super::deploy::outbound(&process.outbound, &settings.name, &limits, |options| {
+        options.egress = policy.reach;
+        options.denied = policy.denied.clone();
+        options.worker = policy.worker.clone();
+    });
     Deployment {
         observer: Arc::new(observer),
         name: settings.name,
@@ -185,7 +204,7 @@ fn deploy(
         compatibility: settings.compatibility,
         vars: settings.vars,
         limits,
-        outbound: process.outbound.separate(),
+        outbound,
     }
     .into_worker()
 }

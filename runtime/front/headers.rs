@@ -37,6 +37,7 @@ pub(crate) struct Screened {
     /// Fields that say how the body is framed, and whether one of them says something else than `chunked`.
     codings: usize,
     foreign_coding: bool,
+    looping: bool,
 }
 
 /// Reads the headers of a request once: sizes, and what must not reach a worker. Never fails without [`Screened::format`],
@@ -59,6 +60,8 @@ pub(crate) fn screen(headers: &HeaderMap, limits: &Limits, client: ClientHeaders
         Err(Refusal::BadRequest("The transfer coding of the request is not `chunked` alone.".into()))
     } else if screened.foreign_expectation {
         Err(Refusal::ExpectationFailed)
+    } else if screened.looping && holm_isolate::loop_depth(headers) >= holm_isolate::LOOP_DEPTH {
+        Err(Refusal::LoopLimit)
     } else {
         Ok(())
     };
@@ -72,6 +75,7 @@ impl Screened {
         match name.as_str() {
             "accept" if contains(value, b"text/html") => self.format = Format::Html,
             "cookie" => self.cookies += 1,
+            "cdn-loop" => self.looping = true,
             "expect" => {
                 self.foreign_expectation |= !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
                 self.dropped.push(name.clone());
@@ -234,6 +238,14 @@ mod tests {
         for wrong in [&[("transfer-encoding", "gzip, chunked")][..], &[("transfer-encoding", "chunked"); 2]] {
             assert!(matches!(result(list(wrong)), Err(Refusal::BadRequest(_))), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_request_that_has_come_round_too_often_is_refused() {
+        let result =
+            |value: &'static str| screen(&list(&[("cdn-loop", value)]), &Limits::default(), ClientHeaders::Replace).1;
+        assert_eq!(result("other, holm; subreqs=15"), Ok(()));
+        assert_eq!(result("holm; subreqs=16"), Err(Refusal::LoopLimit));
     }
 
     fn finished(method: Method, status: u16, mut headers: HeaderMap, mut body: Body) -> (HeaderMap, Body) {

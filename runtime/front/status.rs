@@ -15,6 +15,7 @@ pub(crate) enum Refusal {
     UnknownHost,
     Misdirected,
     ExpectationFailed,
+    LoopLimit,
     BodyTooLarge,
     HeadersTooLarge,
     UriTooLong,
@@ -106,6 +107,11 @@ impl Refusal {
                 StatusCode::EXPECTATION_FAILED,
                 "expectation_failed",
                 "The only expectation that can be met is 100-continue.".into(),
+            ),
+            Self::LoopLimit => (
+                StatusCode::LOOP_DETECTED,
+                "loop_limit",
+                "The request has come back to this server too many times.".into(),
             ),
             Self::BodyTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body of the request is too large.".into())

@@ -28,6 +28,9 @@ pub(crate) enum Idle {
 
 impl Isolate {
     pub(crate) fn on_idle(&mut self, idle: &mut Idle) {
+        if !self.ambient.is_wanted() {
+            self.state.free_blocked_lanes();
+        }
         self.end_hung();
         if let Idle::Settling(at) = *idle
             && at <= Instant::now()

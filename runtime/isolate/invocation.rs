@@ -9,6 +9,7 @@ use http::Method;
 use crate::Failure;
 use crate::Ledger;
 use crate::Ticket;
+use crate::lanes::Lanes;
 use crate::memory::Charge;
 use crate::message::Reply;
 
@@ -33,6 +34,8 @@ pub(crate) struct Invocation {
     /// Bodies that JavaScript still writes for the answer.
     pub(crate) writing: u32,
     pub(crate) operations: u32,
+    /// The open subrequests; `None` before the first.
+    pub(crate) lanes: Option<Arc<Lanes>>,
     pub(crate) timers: u32,
     /// The shim keeps state for it (`hooks.ended` is called).
     pub(crate) hooked: bool,

@@ -15,6 +15,8 @@ pub struct Limits {
     pub wait_until: Duration,
     /// Exchanges with the world that one invocation may start.
     pub subrequests: u32,
+    /// Of those, how many may be open at once; more wait.
+    pub open_connections: u32,
     /// The V8 heap, ArrayBuffers, WebAssembly memory and what Rust holds for one isolate, in bytes.
     pub memory: usize,
     /// Timers one invocation may have pending.
@@ -50,6 +52,7 @@ impl Default for Limits {
             wall: Duration::from_secs(30),
             wait_until: Duration::from_secs(30),
             subrequests: 50,
+            open_connections: 6,
             memory: 128 << 20,
             timers: 10_000,
             operations: 1_000,

@@ -442,6 +442,7 @@ impl Isolate {
             waiting: 0,
             writing: 0,
             operations: 0,
+            lanes: None,
             timers: 0,
             hooked: false,
             watches_signal: false,

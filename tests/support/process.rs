@@ -152,8 +152,14 @@ impl Dev {
 impl Serve {
     /// Starts `holm serve`, whose records are lines of JSON, and waits until it serves.
     pub fn start(config: &Path) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// As [`Serve::start`], with more environment variables.
+    pub fn start_with(config: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = holm();
         command.env("HOLM_LOG_FORMAT", "json").arg("serve").arg("--config").arg(config);
+        command.envs(environment.iter().copied());
         let process = Process::spawn(command);
         process.output.wait_for(r#""message":"serving""#);
         Self { process }

@@ -1,6 +1,8 @@
 //! `fetch()`: one call over the seam per exchange.
 
+pub mod data_url;
 pub mod outbound;
+pub mod target;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,12 +10,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deno_core::op2;
 use deno_core::v8;
+use holm_isolate::Asked;
 use holm_isolate::Body;
+use holm_isolate::Lane;
+use holm_isolate::Lanes;
+use holm_isolate::Level;
+use holm_isolate::Owner;
+use holm_isolate::STALLED;
 use holm_isolate::Settle;
 use holm_isolate::State;
 use holm_isolate::StateError;
+use http::HeaderMap;
+use http::HeaderValue;
 use http::Method;
-use http::Uri;
+use http::StatusCode;
+use http::header;
 
 use crate::Outside;
 use crate::fetch::outbound::Decoding;
@@ -62,7 +73,7 @@ pub fn op_fetch<'s>(
     let state = seam::state(scope)?;
     let outbound = outbound(&state)?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| StartError::Method)?;
-    let url: Uri = url.split('#').next().unwrap_or(url).parse().map_err(|_| FetchError::InvalidUrl)?;
+    let url = target::of(url).ok_or(FetchError::InvalidUrl)?;
     let headers = seam::headers_from(&headers)?;
     let max_hops = state.charge_subrequest(owner)?;
     let body = request_body(scope, &state, owner, body)?;
@@ -72,9 +83,11 @@ pub fn op_fetch<'s>(
         _ => Redirect::Follow,
     };
     let decoding = if flags & MANUAL_DECODING == 0 { Decoding::Automatic } else { Decoding::Manual };
-    let request = OutboundRequest { method, url, headers, body, redirect, max_hops, decoding };
-    let exchange = outbound.fetch(request);
-    let (id, promise) = state.start(scope, owner, exchanged(exchange, owner))?;
+    let cdn_loop = Some(state.request(owner, |_, _, headers, _| holm_isolate::next_loop(headers))?);
+    let request = OutboundRequest { method, url, headers, body, redirect, max_hops, decoding, cdn_loop };
+    let lanes = state.lanes(owner)?;
+    let asked = lanes.ask();
+    let (id, promise) = state.start(scope, owner, exchanged(outbound.fetch(request), asked, lanes, owner))?;
     let id = v8::Integer::new_from_unsigned(scope, id).into();
     Ok(v8::Array::new_with_elements(scope, &[id, promise]).into())
 }
@@ -102,31 +115,78 @@ fn request_body(
     }
 }
 
-async fn exchanged(exchange: Exchange, owner: u32) -> Settle {
-    match exchange.await {
-        Ok(response) => Box::new(move |scope, state| Ok(response_value(scope, state, owner, response))),
-        Err(error) => seam::reject(error.to_string()),
-    }
+/// The exchange, once there is a lane for it.
+async fn exchanged(exchange: Exchange, asked: Asked, lanes: Arc<Lanes>, owner: Owner) -> Settle {
+    let Some(lane) = asked.open().await else { return seam::reject(FetchError::ConnectionLost.to_string()) };
+    let result = exchange.await;
+    Box::new(move |scope, state| {
+        if lanes.take_cancelled() {
+            state.log(owner, Level::Warn, STALLED);
+        }
+        match result {
+            Ok(response) => Ok(exchanged_value(scope, state, owner, response, lane)),
+            Err(error) => Err(seam::type_error(scope, &error.to_string())),
+        }
+    })
+}
+
+fn exchanged_value<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &State,
+    owner: Owner,
+    mut response: OutboundResponse,
+    lane: Lane,
+) -> v8::Local<'s, v8::Value> {
+    state.charge_redirects(owner, response.hops.saturating_sub(1));
+    response.body = lane.carry(response.body);
+    let url = response.url.to_string();
+    response_value(scope, state, owner, &url, response)
 }
 
 fn response_value<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &State,
-    owner: u32,
+    owner: Owner,
+    url: &str,
     response: OutboundResponse,
 ) -> v8::Local<'s, v8::Value> {
-    let OutboundResponse { status, headers, body, url, hops } = response;
-    state.charge_redirects(owner, hops.saturating_sub(1));
+    let OutboundResponse { status, headers, body, hops, .. } = response;
     let body = state.add_body(owner, body);
     let values = [
         v8::Integer::new(scope, i32::from(status.as_u16())).into(),
         seam::one_byte(scope, status.canonical_reason().unwrap_or_default().as_bytes()),
-        seam::text(scope, &url.to_string()),
+        seam::text(scope, url),
         v8::Boolean::new(scope, hops > 1).into(),
         seam::headers_to(scope, &headers),
         v8::Integer::new_from_unsigned(scope, body).into(),
     ];
     v8::Array::new_with_elements(scope, &values).into()
+}
+
+/// The response that a `data:` URL is: a value like that of [`op_fetch`]'s promise.
+#[op2]
+pub fn op_fetch_data<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    #[smi] owner: u32,
+    #[string] url: &str,
+) -> Result<v8::Local<'s, v8::Value>, StartError> {
+    let state = seam::state(scope)?;
+    // Answers whether the owner lives.
+    state.lanes(owner)?;
+    let url = url.split('#').next().unwrap_or(url);
+    let data = data_url::parse(url).ok_or(FetchError::InvalidUrl)?;
+    let mut headers = HeaderMap::new();
+    if let Ok(content_type) = HeaderValue::from_str(&data.content_type) {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    let response = OutboundResponse {
+        status: StatusCode::OK,
+        headers,
+        body: Body::from(Bytes::from(data.bytes)),
+        url: http::Uri::default(),
+        hops: 1,
+    };
+    Ok(response_value(scope, &state, owner, url, response))
 }
 
 #[op2(fast)]

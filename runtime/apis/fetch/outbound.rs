@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use holm_isolate::Body;
 use http::HeaderMap;
+use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
 use http::Uri;
@@ -48,6 +49,8 @@ pub struct OutboundRequest {
     /// Exchanges this call may still make, the first one included (each redirect is a subrequest of its own).
     pub max_hops: u32,
     pub decoding: Decoding,
+    /// The `cdn-loop` header, which the worker has no say in.
+    pub cdn_loop: Option<HeaderValue>,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,10 @@ pub enum FetchError {
     Connect,
     #[error("fetch failed: TLS handshake failed")]
     Tls,
+    #[error("fetch failed: no response within the time limit")]
+    HeadTimeout,
+    #[error("fetch failed: the headers of the response are too large")]
+    HeadTooLarge,
     #[error("fetch failed: the connection was lost")]
     ConnectionLost,
     #[error("fetch failed: unexpected redirect")]

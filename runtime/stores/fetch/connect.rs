@@ -1,19 +1,21 @@
 //! Every new connection: name lookup, egress policy, TCP, TLS. Called by the pool when it has no connection to spare.
 //!
-//! Invariant: names and IP literals pass the same policy, and what is connected to is an address that passed it, from
-//! the same lookup; a name that means something else a moment later changes nothing.
+//! Invariant: names and IP literals pass the same policy, and what is connected to is an address that passed it, from the
+//! same lookup; a name that means something else a moment later changes nothing.
 
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
-use std::net::ToSocketAddrs;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
 
+use holm_config::egress::ends_in_a_number;
 use http::Uri;
 use http::uri::Scheme;
 use hyper::rt::Read;
@@ -35,6 +37,8 @@ use tower_service::Service;
 
 use super::EgressPolicy;
 use super::OutboundOptions;
+use super::egress::Way;
+use super::resolve::Resolve;
 
 /// Addresses tried for one name. A name with thousands of them would make one call a scan.
 const ADDRESSES_PER_NAME: usize = 16;
@@ -65,19 +69,22 @@ pub(super) struct Connector {
 /// TCP to permitted addresses only.
 #[derive(Clone)]
 struct VettedTcp {
-    tcp: HttpConnector<VettedNames>,
     gate: Arc<Gate>,
 }
 
-/// Name lookup that forgets addresses that are not permitted.
+/// Name lookup, for one connection, that forgets addresses that are not permitted.
 #[derive(Clone)]
 struct VettedNames {
     gate: Arc<Gate>,
+    way: Way,
+    port: u16,
 }
 
 /// What is decided and counted for each new connection.
 struct Gate {
+    connect_timeout: Duration,
     policy: EgressPolicy,
+    resolver: Arc<dyn Resolve>,
     connections: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
 }
@@ -93,20 +100,17 @@ pub(super) struct CountedStream {
 impl Connector {
     pub(super) fn new(tls: ClientConfig, options: &OutboundOptions) -> Self {
         let gate = Arc::new(Gate {
+            connect_timeout: options.connect_timeout,
             policy: options.policy.clone(),
+            resolver: Arc::clone(&options.resolver),
             connections: Arc::new(Semaphore::new(options.connections.min(Semaphore::MAX_PERMITS))),
             lookups: Arc::new(Semaphore::new(options.lookups.min(Semaphore::MAX_PERMITS))),
         });
-        let mut tcp = HttpConnector::new_with_resolver(VettedNames { gate: gate.clone() });
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(TCP_KEEP_ALIVE));
-        tcp.set_connect_timeout(Some(options.connect_timeout));
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_all_versions()
-            .wrap_connector(VettedTcp { tcp, gate });
+            .wrap_connector(VettedTcp { gate });
         Self { https, deadline: options.connect_timeout }
     }
 }
@@ -135,6 +139,17 @@ impl Service<Uri> for Connector {
 
 // === impl VettedTcp ===
 
+impl VettedTcp {
+    fn connector(&self, names: VettedNames) -> HttpConnector<VettedNames> {
+        let mut tcp = HttpConnector::new_with_resolver(names);
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(TCP_KEEP_ALIVE));
+        tcp.set_connect_timeout(Some(self.gate.connect_timeout));
+        tcp
+    }
+}
+
 impl Service<Uri> for VettedTcp {
     type Response = CountedStream;
     type Error = ConnectFailure;
@@ -145,17 +160,18 @@ impl Service<Uri> for VettedTcp {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        if !self.gate.permits_url(&url) {
+        let port = port_of(&url);
+        let Some(way) = self.gate.way_to(&url, port) else {
             return Box::pin(std::future::ready(Err(ConnectFailure::Denied)));
-        }
+        };
         let gate = self.gate.clone();
-        let mut tcp = self.tcp.clone();
+        let mut tcp = self.connector(VettedNames { gate: gate.clone(), way, port });
         Box::pin(async move {
             let slot = gate.connections.clone().acquire_owned().await.map_err(|_| ConnectFailure::Connect)?;
             let stream = tcp.call(url).await.map_err(|error| step_of(&error))?;
             // What the socket says it is connected to has the last word.
             match stream.inner().peer_addr() {
-                Ok(peer) if gate.policy.permits(peer.ip()) => Ok(CountedStream { stream, _slot: slot }),
+                Ok(peer) if gate.policy.permits(way, peer) => Ok(CountedStream { stream, _slot: slot }),
                 Ok(_) => Err(ConnectFailure::Denied),
                 Err(_) => Err(ConnectFailure::Connect),
             }
@@ -182,21 +198,23 @@ impl Service<Name> for VettedNames {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let gate = self.gate.clone();
+        let Self { gate, way, port } = self.clone();
         Box::pin(async move {
-            let permit = gate.lookups.clone().acquire_owned().await.map_err(|_| ConnectFailure::Resolve)?;
-            let lookup = tokio::task::spawn_blocking(move || {
-                // The thread cannot be called back: its permit stays with it when the caller is gone.
-                let _permit = permit;
-                (name.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<_>>)
-            });
-            let mut addresses = match lookup.await {
-                Ok(Ok(addresses)) if !addresses.is_empty() => addresses,
-                _ => return Err(ConnectFailure::Resolve),
-            };
-            addresses.retain(|address| gate.policy.permits(address.ip()));
-            addresses.truncate(ADDRESSES_PER_NAME);
-            if addresses.is_empty() { Err(ConnectFailure::Denied) } else { Ok(addresses.into_iter()) }
+            // Another way to write an address (`127.1`, `0x7f.1`), which the URL class would have read.
+            if ends_in_a_number(name.as_str()) {
+                return Err(ConnectFailure::Denied);
+            }
+            let found = gate.lookup(name.as_str()).await?;
+            if found.is_empty() {
+                return Err(ConnectFailure::Resolve);
+            }
+            let permitted: Vec<_> = found
+                .into_iter()
+                .map(|address| SocketAddr::new(address, port))
+                .filter(|address| gate.policy.permits(way, *address))
+                .take(ADDRESSES_PER_NAME)
+                .collect();
+            if permitted.is_empty() { Err(ConnectFailure::Denied) } else { Ok(permitted.into_iter()) }
         })
     }
 }
@@ -204,17 +222,36 @@ impl Service<Name> for VettedNames {
 // === impl Gate ===
 
 impl Gate {
-    /// Decides on the port, and on the host where it is an address: `HttpConnector` does not look those up.
-    fn permits_url(&self, url: &Uri) -> bool {
-        let default = if url.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    /// Decides on the host and the port, and on the address where the host is one: `HttpConnector` does not look those up.
+    fn way_to(&self, url: &Uri, port: u16) -> Option<Way> {
         let host = url.host().unwrap_or_default();
         let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let way = self.policy.way(host)?;
         let address_permitted = match literal.parse::<IpAddr>() {
-            Ok(address) => self.policy.permits(address),
+            Ok(address) => self.policy.permits(way, SocketAddr::new(address, port)),
             Err(_) => true,
         };
-        address_permitted && self.policy.permits_port(url.port_u16().unwrap_or(default))
+        (address_permitted && self.policy.permits_port(port)).then_some(way)
     }
+
+    async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, ConnectFailure> {
+        // No server is asked about these (RFC 6761 §6.3).
+        if is_localhost(name) {
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        let _permit = self.lookups.acquire().await.map_err(|_| ConnectFailure::Resolve)?;
+        self.resolver.resolve(name).await.map_err(|_| ConnectFailure::Resolve)
+    }
+}
+
+fn port_of(url: &Uri) -> u16 {
+    url.port_u16().unwrap_or(if url.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 })
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    last.eq_ignore_ascii_case("localhost")
 }
 
 // === impl CountedStream ===

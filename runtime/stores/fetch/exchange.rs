@@ -4,6 +4,8 @@
 //! Dropping the future, or later the body, closes an HTTP/1.1 connection and resets an HTTP/2 stream.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use holm_apis::fetch::outbound::Decoding;
 use holm_apis::fetch::outbound::FetchError;
@@ -22,15 +24,19 @@ use http::header;
 use http::uri::Authority;
 use http::uri::Scheme;
 use http_body::Body as _;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::ResponseFuture;
 
+use super::OutboundOptions;
+use super::coding::Coding;
 use super::connect::ConnectFailure;
 use super::connect::Connector;
 use super::decode;
-use super::decode::Coding;
 use super::headers;
+use super::headers::Signature;
 use super::redirect;
 use super::redirect::Hop;
 use super::redirect::MAX_REDIRECTS;
@@ -38,8 +44,10 @@ use super::redirect::Source;
 
 pub(super) async fn run(
     client: Arc<Client<Connector, Body>>,
+    options: Arc<OutboundOptions>,
     request: OutboundRequest,
 ) -> Result<OutboundResponse, FetchError> {
+    let sender = Sender { client, options };
     if request.method == Method::CONNECT {
         return Err(FetchError::InvalidRequest("CONNECT is not allowed".to_owned()));
     }
@@ -48,25 +56,26 @@ pub(super) async fn run(
     }
     let url = checked(request.url)?;
     let mut headers = request.headers;
-    headers::outgoing(&mut headers, request.decoding);
+    let signature = Signature { worker: sender.options.worker_id.as_ref(), cdn_loop: request.cdn_loop.as_ref() };
+    headers::outgoing(&mut headers, request.decoding, signature);
 
     if request.redirect != Redirect::Follow {
-        let response = send(&client, request.method, url.clone(), headers, request.body).await?;
+        let response = sender.send(request.method, url.clone(), headers, request.body).await?;
         if request.redirect == Redirect::Error && redirect::is_redirect(response.status()) {
             return Err(FetchError::UnexpectedRedirect);
         }
-        return Ok(answer(response, url, 1, request.decoding));
+        return Ok(sender.answer(response, url, 1, request.decoding));
     }
 
     let mut hop = Hop { method: request.method, url, headers, source: Source::of(&request.body) };
     let mut body = request.body;
     let mut hops = 0;
     loop {
-        let response = send(&client, hop.method.clone(), hop.url.clone(), hop.headers.clone(), body).await?;
+        let response = sender.send(hop.method.clone(), hop.url.clone(), hop.headers.clone(), body).await?;
         hops += 1;
         let location = match response.headers().get(header::LOCATION) {
             Some(location) if redirect::is_redirect(response.status()) => location,
-            _ => return Ok(answer(response, hop.url, hops, request.decoding)),
+            _ => return Ok(sender.answer(response, hop.url, hops, request.decoding)),
         };
         if hops > MAX_REDIRECTS {
             return Err(FetchError::TooManyRedirects);
@@ -79,44 +88,79 @@ pub(super) async fn run(
     }
 }
 
-async fn send(
-    client: &Client<Connector, Body>,
-    method: Method,
-    url: Uri,
-    mut headers: HeaderMap,
-    body: Body,
-) -> Result<Response<Incoming>, FetchError> {
-    headers::length(&mut headers, &method, &body);
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = url;
-    *request.headers_mut() = headers;
-    let response = client.request(request).await.map_err(|error| reason(&error))?;
-    // Nobody asked for another protocol.
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(FetchError::ConnectionLost);
-    }
-    Ok(response)
+/// What each exchange of a call uses.
+struct Sender {
+    client: Arc<Client<Connector, Body>>,
+    options: Arc<OutboundOptions>,
 }
 
-fn answer(response: Response<Incoming>, url: Uri, hops: u32, decoding: Decoding) -> OutboundResponse {
-    let (head, body) = response.into_parts();
-    let (status, mut headers) = (head.status, head.headers);
-    headers::incoming(&mut headers);
-    let coding = match decoding {
-        // Nothing to decode in no body; its headers still tell about the body that there would be.
-        Decoding::Automatic if !body.is_end_stream() => Coding::of(status, &headers),
-        _ => None,
-    };
-    let body = match coding {
-        Some(coding) => {
-            headers.remove(header::CONTENT_ENCODING);
-            headers.remove(header::CONTENT_LENGTH);
-            decode::decoded(body, coding)
+// === impl Sender ===
+
+impl Sender {
+    async fn send(
+        &self,
+        method: Method,
+        url: Uri,
+        mut headers: HeaderMap,
+        body: Body,
+    ) -> Result<Response<Incoming>, FetchError> {
+        headers::length(&mut headers, &method, &body);
+        let (body, progress) = watched(body);
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = url;
+        *request.headers_mut() = headers;
+        let response = self.head(self.client.request(request), &progress).await?;
+        // Nobody asked for another protocol.
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(FetchError::ConnectionLost);
         }
-        None => decode::untouched(body),
-    };
-    OutboundResponse { status, headers, body, url, hops }
+        Ok(response)
+    }
+
+    /// The head of the response, unless nothing moves for too long.
+    async fn head(&self, responding: ResponseFuture, sent: &AtomicU64) -> Result<Response<Incoming>, FetchError> {
+        let mut responding = std::pin::pin!(responding);
+        loop {
+            let before = sent.load(Ordering::Relaxed);
+            match tokio::time::timeout(self.options.head_timeout, &mut responding).await {
+                Ok(response) => return response.map_err(|error| reason(&error)),
+                Err(_) if sent.load(Ordering::Relaxed) == before => return Err(FetchError::HeadTimeout),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn answer(&self, response: Response<Incoming>, url: Uri, hops: u32, decoding: Decoding) -> OutboundResponse {
+        let (head, body) = response.into_parts();
+        let (status, mut headers) = (head.status, head.headers);
+        headers::incoming(&mut headers);
+        let coding = match decoding {
+            // Nothing to decode in no body; its headers still tell about the body that there would be.
+            Decoding::Automatic if !body.is_end_stream() => Coding::of(status, &headers),
+            _ => None,
+        };
+        let body = match coding {
+            Some(coding) => {
+                headers.remove(header::CONTENT_ENCODING);
+                headers.remove(header::CONTENT_LENGTH);
+                decode::decoded(body, coding, self.options.decoded_bytes)
+            }
+            None => decode::untouched(body),
+        };
+        OutboundResponse { status, headers, body, url, hops }
+    }
+}
+
+/// `body`, and the number of its frames that were sent.
+fn watched(body: Body) -> (Body, Arc<AtomicU64>) {
+    let sent = Arc::new(AtomicU64::new(0));
+    let Body::Stream(stream) = body else { return (body, sent) };
+    let count = Arc::clone(&sent);
+    let stream = stream.inspect_frame(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    (Body::Stream(stream.boxed_unsync()), sent)
 }
 
 /// `url` if a request can be sent there, without user name and password.
@@ -157,6 +201,9 @@ fn reason(error: &legacy::Error) -> FetchError {
                     ConnectFailure::Connect => FetchError::Connect,
                     ConnectFailure::Tls => FetchError::Tls,
                 });
+            }
+            if cause.downcast_ref().is_some_and(hyper::Error::is_parse_too_large) {
+                return Some(FetchError::HeadTooLarge);
             }
             let body_broke_off = cause.is::<BodyError>() || cause.downcast_ref().is_some_and(hyper::Error::is_user);
             body_broke_off.then(|| FetchError::InvalidRequest("the request body ended before its end".to_owned()))

@@ -1,10 +1,12 @@
 //! Headers between JavaScript and the wire.
 //!
 //! Invariant: framing is made anew on each side and never handed on. What a worker copied from its own request
-//! (`content-length`, `transfer-encoding`, `connection`, …) says nothing about the message that is sent.
+//! (`content-length`, `transfer-encoding`, `connection`, …) says nothing about the message that is sent, and names that only
+//! Holm itself uses are Holm's to write.
 
 use holm_apis::fetch::outbound::Decoding;
 use holm_isolate::Body;
+use holm_isolate::CDN_LOOP;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -26,9 +28,23 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 const NOT_THE_WORKERS: [HeaderName; 4] =
     [header::HOST, header::CONTENT_LENGTH, header::EXPECT, header::PROXY_AUTHENTICATE];
 
+/// Names that only Holm itself uses.
+const INTERNAL_PREFIX: &str = "x-holm-";
+/// Tells an upstream which worker a request is from.
+const CF_WORKER: HeaderName = HeaderName::from_static("cf-worker");
+
+/// What Holm says in each request of a worker, whatever the worker says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Signature<'a> {
+    pub(super) worker: Option<&'a HeaderValue>,
+    /// How the request came here (RFC 8586).
+    pub(super) cdn_loop: Option<&'a HeaderValue>,
+}
+
 /// Makes the headers of a worker's request ready for the wire.
-pub(super) fn outgoing(headers: &mut HeaderMap, decoding: Decoding) {
+pub(super) fn outgoing(headers: &mut HeaderMap, decoding: Decoding, signature: Signature<'_>) {
     strip_hop_by_hop(headers);
+    sign(headers, signature);
     for name in &NOT_THE_WORKERS {
         headers.remove(name);
     }
@@ -36,6 +52,20 @@ pub(super) fn outgoing(headers: &mut HeaderMap, decoding: Decoding) {
         // Part of a compressed body cannot be decoded (WHATWG Fetch §4.6).
         let accepted = if headers.contains_key(header::RANGE) { "identity" } else { "gzip, br" };
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+    }
+}
+
+fn sign(headers: &mut HeaderMap, signature: Signature<'_>) {
+    let internal: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with(INTERNAL_PREFIX)).cloned().collect();
+    for name in internal {
+        headers.remove(name);
+    }
+    for (name, value) in [(CF_WORKER, signature.worker), (CDN_LOOP, signature.cdn_loop)] {
+        headers.remove(&name);
+        if let Some(value) = value {
+            headers.insert(name, value.clone());
+        }
     }
 }
 
@@ -95,7 +125,20 @@ mod tests {
             ("x-once", "1"),
             ("x-kept", "1"),
         ]);
-        outgoing(&mut given, Decoding::Manual);
+        outgoing(&mut given, Decoding::Manual, Signature::default());
+        assert_eq!(given, headers(&[("x-kept", "1")]));
+    }
+
+    #[test]
+    fn what_holm_says_is_not_the_workers_to_say() {
+        let (worker, cdn_loop) = (HeaderValue::from_static("shop"), HeaderValue::from_static("holm; subreqs=3"));
+        let forged = [("cf-worker", "other"), ("cdn-loop", "holm; subreqs=0"), ("x-holm-loop", "0"), ("x-kept", "1")];
+        let mut given = headers(&forged);
+        let signature = Signature { worker: Some(&worker), cdn_loop: Some(&cdn_loop) };
+        outgoing(&mut given, Decoding::Manual, signature);
+        assert_eq!(given, headers(&[("x-kept", "1"), ("cf-worker", "shop"), ("cdn-loop", "holm; subreqs=3")]));
+        let mut given = headers(&forged);
+        outgoing(&mut given, Decoding::Manual, Signature::default());
         assert_eq!(given, headers(&[("x-kept", "1")]));
     }
 
@@ -103,7 +146,7 @@ mod tests {
     fn codings_are_asked_for_only_where_the_worker_has_not() {
         let asked = |pairs, decoding| {
             let mut headers = headers(pairs);
-            outgoing(&mut headers, decoding);
+            outgoing(&mut headers, decoding, Signature::default());
             headers.get(header::ACCEPT_ENCODING).map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(asked(&[], Decoding::Automatic).as_deref(), Some("gzip, br"));

@@ -2,19 +2,22 @@
 //!
 //! ```text
 //! exchange   one call: sends, follows redirects           redirect   what the next request of a chain is
-//! headers    what goes on the wire, what comes off it     decode     undoes a content coding
-//! connect    name lookup, TCP, TLS: every new socket      egress     which addresses may be reached
+//! headers    what goes on the wire, what comes off it     decode     what JavaScript reads
+//! connect    name lookup, TCP, TLS: every new socket      egress     which places may be reached
+//! resolve    from a name to addresses                     coding     how a content coding is undone
 //! ```
 //!
 //! Invariant: a socket exists only to an address that [`EgressPolicy`] permitted, whatever the name, literal or redirect
 //! that led there. No environment variable (proxies, certificate files) has a say.
 
+pub mod coding;
 mod connect;
 mod decode;
 mod egress;
 mod exchange;
 mod headers;
 mod redirect;
+mod resolve;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +26,7 @@ use holm_apis::fetch::outbound::Exchange;
 use holm_apis::fetch::outbound::Outbound;
 use holm_apis::fetch::outbound::OutboundRequest;
 use holm_isolate::Body;
+use http::HeaderValue;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioTimer;
@@ -32,9 +36,16 @@ use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 
 use self::connect::Connector;
+pub use self::egress::Destinations;
 pub use self::egress::Egress;
 pub use self::egress::EgressPolicy;
+pub use self::egress::OwnListeners;
+pub use self::egress::WorkerEgress;
 pub use self::egress::is_public;
+pub use self::resolve::NameServers;
+pub use self::resolve::Resolve;
+pub use self::resolve::Resolving;
+pub use self::resolve::message as dns;
 
 /// Bytes an HTTP/2 upstream may send ahead of the reader of one body.
 const H2_STREAM_WINDOW: u32 = 256 * 1024;
@@ -42,6 +53,10 @@ const H2_STREAM_WINDOW: u32 = 256 * 1024;
 const H2_CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// Bytes of a response head over HTTP/2.
 const H2_HEAD: u32 = 64 * 1024;
+/// The same over HTTP/1.1, where it is the size of the connection's buffer too.
+const H1_HEAD: usize = 128 * 1024;
+/// Headers of one response.
+const H1_HEADERS: usize = 256;
 /// An HTTP/2 connection with open streams that is silent this long is asked for a sign of life.
 const H2_PING_AFTER: Duration = Duration::from_secs(30);
 /// How long it may take to give one.
@@ -51,17 +66,25 @@ const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct OutboundOptions {
     pub policy: EgressPolicy,
+    /// Looks up names that are not addresses. Shared by all workers.
+    pub resolver: Arc<dyn Resolve>,
+    /// The value of the `cf-worker` header, which tells an upstream whom to complain about. `None`: no such header.
+    pub worker_id: Option<HeaderValue>,
     /// Certificates (DER) trusted beside the roots of the web.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// For name lookup, TCP and TLS together.
     pub connect_timeout: Duration,
+    /// From the end of a request to the head of its response. A body that is being sent extends it.
+    pub head_timeout: Duration,
+    /// Bytes that a body whose coding is undone may grow to.
+    pub decoded_bytes: u64,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
     /// Unused connections kept for each scheme, host and port.
     pub idle_per_host: usize,
     /// Open connections, used and unused. A call that needs one more waits for up to `connect_timeout`.
     pub connections: usize,
-    /// Name lookups at the same time. Each takes a thread of the blocking pool.
+    /// Name lookups at the same time. One more waits.
     pub lookups: usize,
 }
 
@@ -93,12 +116,16 @@ impl Default for OutboundOptions {
     fn default() -> Self {
         Self {
             policy: EgressPolicy::default(),
+            resolver: Arc::new(NameServers::default()),
+            worker_id: None,
             extra_roots: Vec::new(),
             connect_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(100),
+            decoded_bytes: 512 << 20,
             idle_timeout: Duration::from_secs(30),
             idle_per_host: 256,
             connections: 1024,
-            lookups: 16,
+            lookups: 8,
         }
     }
 }
@@ -124,9 +151,23 @@ impl HttpOutbound {
     /// connection would let one tenant's upstream answer another tenant's request.
     #[must_use]
     pub fn separate(&self) -> Self {
+        self.separate_with(|_| {})
+    }
+
+    /// As [`HttpOutbound::separate`], with other options. `extra_roots` stay what they are.
+    #[must_use]
+    pub fn separate_with(&self, change: impl FnOnce(&mut OutboundOptions)) -> Self {
         let mut tls = self.tls.clone();
         tls.resumption = Resumption::default();
-        Self::with_tls(tls, self.options.clone())
+        let mut options = OutboundOptions::clone(&self.options);
+        change(&mut options);
+        Self::with_tls(tls, Arc::new(options))
+    }
+
+    /// Where the server listens itself: known to this outbound and all that are separated from it.
+    #[must_use]
+    pub fn own_listeners(&self) -> &OwnListeners {
+        &self.options.policy.own
     }
 
     fn with_tls(tls: ClientConfig, options: Arc<OutboundOptions>) -> Self {
@@ -135,6 +176,8 @@ impl HttpOutbound {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(options.idle_timeout)
             .pool_max_idle_per_host(options.idle_per_host)
+            .http1_max_buf_size(H1_HEAD)
+            .http1_max_headers(H1_HEADERS)
             .http2_initial_stream_window_size(H2_STREAM_WINDOW)
             .http2_initial_connection_window_size(H2_CONNECTION_WINDOW)
             .http2_max_header_list_size(H2_HEAD)
@@ -147,6 +190,6 @@ impl HttpOutbound {
 
 impl Outbound for HttpOutbound {
     fn fetch(&self, request: OutboundRequest) -> Exchange {
-        Box::pin(exchange::run(self.client.clone(), request))
+        Box::pin(exchange::run(self.client.clone(), self.options.clone(), request))
     }
 }

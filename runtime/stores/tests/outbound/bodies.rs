@@ -16,6 +16,8 @@ use holm_apis::fetch::outbound::FetchError;
 use holm_apis::fetch::outbound::OutboundRequest;
 use holm_isolate::Body;
 use holm_isolate::BodyError;
+use holm_stores::fetch::HttpOutbound;
+use holm_stores::fetch::OutboundOptions;
 use http::Method;
 use http_body_util::BodyExt;
 use tokio::sync::Notify;
@@ -285,4 +287,49 @@ async fn a_request_body_that_breaks_off_is_the_requests_fault() {
     let error = refused(&outbound(), post(upstream.url("/"), streamed(frames))).await;
     assert!(matches!(error, FetchError::InvalidRequest(_)), "{error:?}");
     assert_eq!(arrived.load(Ordering::SeqCst), 0, "the upstream must not take half a body for a whole one");
+}
+
+/// Zeros, compressed a thousandfold.
+fn bomb(length: usize) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..length >> 20 {
+        encoder.write_all(&zeros).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_body_that_grows_without_measure_is_cut_off() {
+    let upstream = encoded("gzip", bomb(64 << 20)).await;
+    let mut body = fetch(&outbound(), get(upstream.url("/"))).await.body;
+    let mut received = 0;
+    let error = loop {
+        match body.frame().await.expect("the whole of it never comes") {
+            Ok(frame) => received += frame.into_data().unwrap().len(),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert_eq!(error, "The response body grows more than 256 times when it is decoded; it was cut off.");
+    assert!((16 << 20..24 << 20).contains(&received), "{received}");
+}
+
+#[tokio::test]
+async fn a_decoded_body_has_a_limit() {
+    let options = OutboundOptions { decoded_bytes: 1_000, ..local() };
+    let outbound = HttpOutbound::new(options).unwrap();
+    let exactly = encoded("gzip", gzip(&"x".repeat(1_000))).await;
+    assert_eq!(text(fetch(&outbound, get(exactly.url("/"))).await.body).await.len(), 1_000);
+    let more = encoded("gzip", gzip(&"x".repeat(1_001))).await;
+    let error = fetch(&outbound, get(more.url("/"))).await.body.collect().await.unwrap_err();
+    assert_eq!(error.to_string(), "The decoded response body is larger than 1000 bytes.");
+}
+
+#[tokio::test]
+async fn a_brotli_window_beyond_the_standards_is_refused() {
+    // "Large window", 2^30 bytes; then a stored block.
+    let large: &[u8] = &[0x11, 0x1e, 0x0b, 0x00, 0x80, b'x', 0x03];
+    let upstream = encoded("br", large).await;
+    let error = fetch(&outbound(), get(upstream.url("/"))).await.body.collect().await.unwrap_err();
+    assert_eq!(error.to_string(), "The response body is not valid br.");
 }

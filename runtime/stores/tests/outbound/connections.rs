@@ -165,3 +165,33 @@ async fn each_way_to_fail_has_its_reason() {
     let url = plain.url("/").replace("http:", "https:");
     assert!(matches!(refused(&outbound, get(url)).await, FetchError::Tls));
 }
+
+#[tokio::test]
+async fn an_upstream_that_never_answers_is_given_up() {
+    let upstream = Upstream::raw(|mut stream| async move {
+        head(&mut stream).await;
+        write(&mut stream, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ").await;
+        while stream.read_u8().await.is_ok() {}
+    })
+    .await;
+    let outbound = HttpOutbound::new(OutboundOptions { head_timeout: Duration::from_millis(200), ..local() }).unwrap();
+    assert!(matches!(refused(&outbound, get(upstream.url("/"))).await, FetchError::HeadTimeout));
+}
+
+#[tokio::test]
+async fn an_upload_in_progress_may_take_longer() {
+    use http_body_util::BodyExt;
+    let upstream = Upstream::http(|request| async move {
+        let length = request.into_body().collect().await.unwrap().to_bytes().len();
+        answer(200, &[], length.to_string())
+    })
+    .await;
+    // Ten frames, each within the time limit, all of them beyond it.
+    let frames = futures::stream::unfold(0, |sent| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        (sent < 10).then(|| (Ok(bytes::Bytes::from_static(b"x")), sent + 1))
+    });
+    let outbound = HttpOutbound::new(OutboundOptions { head_timeout: Duration::from_millis(700), ..local() }).unwrap();
+    let response = fetch(&outbound, post(upstream.url("/"), streamed(frames))).await;
+    assert_eq!(text(response.body).await, "10");
+}

@@ -54,8 +54,8 @@ async fn a_redirect_leads_to_no_place_that_is_not_allowed() {
 #[tokio::test]
 async fn an_address_of_the_hosts_own_is_not_reached_by_name_either() {
     let trap = Upstream::http(|_| async { answer(200, &[], "reached") }).await;
-    let policy =
-        EgressPolicy { egress: Egress::Any, denied: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()] };
+    let denied = ["127.0.0.1", "::1"].iter().map(|address| address.parse().unwrap()).collect();
+    let policy = EgressPolicy { denied, ..EgressPolicy::new(Egress::Any) };
     let outbound = HttpOutbound::new(OutboundOptions { policy, ..OutboundOptions::default() }).unwrap();
     for host in ["127.0.0.1", "localhost"] {
         let error = refused(&outbound, get(format!("http://{host}:{}/", trap.address.port()))).await;

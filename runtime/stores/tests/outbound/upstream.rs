@@ -73,7 +73,15 @@ impl Upstream {
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
     {
-        let acceptor = certified.acceptor.clone();
+        Self::tls(certified.acceptor.clone(), handler).await
+    }
+
+    /// The same with any TLS settings.
+    pub(crate) async fn tls<H, F>(acceptor: TlsAcceptor, handler: H) -> Self
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+    {
         Self::accept("https", move |stream| {
             let (acceptor, handler) = (acceptor.clone(), handler.clone());
             async move {
@@ -174,6 +182,7 @@ pub(crate) fn get(url: impl AsRef<str>) -> OutboundRequest {
         redirect: Redirect::Follow,
         max_hops: 50,
         decoding: Decoding::Automatic,
+        cdn_loop: None,
     }
 }
 

@@ -115,3 +115,52 @@ async fn connect_is_not_a_method_of_a_worker() {
     let request = OutboundRequest { method: Method::CONNECT, ..get("http://127.0.0.1/") };
     assert!(matches!(refused(&outbound(), request).await, FetchError::InvalidRequest(_)));
 }
+
+#[tokio::test]
+async fn a_worker_is_named_and_the_way_of_its_request_is_told() {
+    let upstream = Upstream::http(|request| async move {
+        let said = ["cf-worker", "cdn-loop", "x-holm-tenant"].map(|name| {
+            request.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join("|")
+        });
+        answer(200, &[], said.join(" / "))
+    })
+    .await;
+    let redirecting = {
+        let location = upstream.url("/");
+        Upstream::http(move |_| {
+            let location = location.clone();
+            async move { answer(307, &[("location", &location)], "") }
+        })
+        .await
+    };
+    let outbound = outbound().separate_with(|options| options.worker_id = Some("shop".parse().unwrap()));
+    for url in [upstream.url("/"), redirecting.url("/")] {
+        let forged = [("cf-worker", "other"), ("cdn-loop", "holm"), ("x-holm-tenant", "other")];
+        let mut request = with_headers(get(url), &forged);
+        request.cdn_loop = Some("holm; subreqs=3".parse().unwrap());
+        assert_eq!(text(fetch(&outbound, request).await.body).await, "shop / holm; subreqs=3 / ");
+    }
+}
+
+#[tokio::test]
+async fn a_response_head_has_a_size() {
+    let outbound = outbound();
+    for (header, count) in [("x".repeat(200 * 1024), 1), ("x".to_owned(), 300), ("x".repeat(1024), 200)] {
+        let upstream = Upstream::raw(move |mut stream| {
+            let header = header.clone();
+            async move {
+                head(&mut stream).await;
+                let mut response = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n".to_owned();
+                for number in 0..count {
+                    response += &format!("x{number}: {header}\r\n");
+                }
+                // The client may hang up in the middle of it.
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, (response + "\r\n").as_bytes()).await;
+                let _ = stream.read(&mut [0]).await;
+            }
+        })
+        .await;
+        let error = refused(&outbound, get(upstream.url("/"))).await;
+        assert!(matches!(error, FetchError::HeadTooLarge), "{count} headers: {error}");
+    }
+}
