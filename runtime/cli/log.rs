@@ -51,9 +51,12 @@ enum Entry {
     Mark(mpsc::Sender<()>),
 }
 
+/// Name lookups are the tenants' doing: what a name server of theirs answers is not the operator's to read.
+const DEFAULT_FILTER: &str = "info,hickory_net=error,hickory_proto=error,hickory_resolver=error";
+
 /// Sends the process's records to the standard error stream, filtered by `HOLM_LOG` and as `HOLM_LOG_FORMAT` says.
 pub(super) fn to_stderr() -> Log {
-    let filter = EnvFilter::try_from_env("HOLM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("HOLM_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Writer);
     start();
     if format() == Format::Json {

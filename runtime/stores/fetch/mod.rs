@@ -45,7 +45,6 @@ pub use self::egress::is_public;
 pub use self::resolve::NameServers;
 pub use self::resolve::Resolve;
 pub use self::resolve::Resolving;
-pub use self::resolve::message as dns;
 
 /// Bytes an HTTP/2 upstream may send ahead of the reader of one body.
 const H2_STREAM_WINDOW: u32 = 256 * 1024;
