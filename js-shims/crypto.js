@@ -8,6 +8,14 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { isBufferSource, viewOf } from "ext:holm/bytes.js";
+import {
+  admitAlgorithm,
+  admitDerivation,
+  admitGeneration,
+  admitKey,
+  admitKeyData,
+  admitWrapped,
+} from "ext:holm/crypto_policy.js";
 import { load } from "ext:holm/engine.js";
 import { rehome, requireOwner } from "ext:holm/owner.js";
 
@@ -17,6 +25,7 @@ const {
   PromiseReject,
   PromiseResolve,
   ReflectApply,
+  ReflectGetOwnPropertyDescriptor,
   ReflectOwnKeys,
   TypedArrayPrototypeGetByteLength,
   TypeError,
@@ -41,6 +50,42 @@ const ASYNCHRONOUS = {
 };
 const SYNCHRONOUS = { __proto__: null, importKey: 5, unwrapKey: 7, getPublicKey: 2 };
 
+// Which of a method's arguments are algorithms.
+const ALGORITHMS_AT = {
+  __proto__: null,
+  digest: [0],
+  encrypt: [0],
+  decrypt: [0],
+  sign: [0],
+  verify: [0],
+  deriveBits: [0],
+  deriveKey: [0, 2],
+  generateKey: [0],
+  wrapKey: [3],
+  importKey: [2],
+  unwrapKey: [3, 4],
+};
+
+/** Puts admitted copies in the place of what the caller gave (crypto_policy.js). Throws what is refused. */
+function admit(name, args) {
+  const at = ALGORITHMS_AT[name];
+  if (at === undefined) return;
+  for (let i = 0; i < at.length; i++) {
+    if (args.length > at[i]) args[at[i]] = admitAlgorithm(args[at[i]]);
+  }
+  if (name === "generateKey" && args.length > 0) admitGeneration(args[0]);
+  if (name === "deriveBits" && args.length > 0) {
+    if (args[2] !== undefined && args[2] !== null) args[2] = +args[2];
+    admitDerivation(args[0], args[2]);
+  }
+  if (name === "deriveKey" && args.length > 2) admitDerivation(args[0], args[2].length);
+  if (name === "importKey" && args.length > 1) {
+    args[0] = `${args[0]}`;
+    args[1] = admitKeyData(args[0], args[1]);
+  }
+  if (name === "unwrapKey" && args.length > 1) admitWrapped(args[1]);
+}
+
 /** The engine's own methods, before deno_crypto's script wraps them in async functions. */
 function engineMethods(prototype) {
   const methods = { __proto__: null };
@@ -63,16 +108,22 @@ function asynchronous(name, length, engineMethod) {
   return shaped(name, length, {
     method(...args) {
       while (args.length < 3 && name === "deriveBits") args[args.length] = undefined;
-      return rehome(() => ReflectApply(engineMethod, this, args));
+      return rehome(() => {
+        admit(name, args);
+        return ReflectApply(engineMethod, this, args);
+      });
     },
   }.method);
 }
 
-function synchronous(name, length, engineMethod) {
+function synchronous(name, length, engineMethod, keyAlgorithm) {
   return shaped(name, length, {
     method(...args) {
       try {
-        return PromiseResolve(ReflectApply(engineMethod, this, args));
+        admit(name, args);
+        const key = ReflectApply(engineMethod, this, args);
+        admitKey(ReflectApply(keyAlgorithm, key, []));
+        return PromiseResolve(key);
       } catch (error) {
         return PromiseReject(error);
       }
@@ -123,6 +174,7 @@ export function loadCrypto() {
   const engine = engineMethods(subtlePrototype);
   const denoCrypto = load("ext:deno_crypto/00_crypto.js");
 
+  const keyAlgorithm = ReflectGetOwnPropertyDescriptor(denoCrypto.CryptoKey.prototype, "algorithm").get;
   const async = ReflectOwnKeys(ASYNCHRONOUS);
   for (let i = 0; i < async.length; i++) {
     const name = async[i];
@@ -131,7 +183,7 @@ export function loadCrypto() {
   const sync = ReflectOwnKeys(SYNCHRONOUS);
   for (let i = 0; i < sync.length; i++) {
     const name = sync[i];
-    define(subtlePrototype, name, synchronous(name, SYNCHRONOUS[name], engine[name]), true);
+    define(subtlePrototype, name, synchronous(name, SYNCHRONOUS[name], engine[name], keyAlgorithm), true);
   }
   // Not part of the platform, and not re-homed.
   delete subtlePrototype.encapsulateBits;

@@ -8,7 +8,7 @@ import { core, primordials } from "ext:core/mod.js";
 
 const { Error, ObjectSetPrototypeOf, PromisePrototypeThen, PromiseReject } = primordials;
 const { getAsyncContext, setAsyncContext } = core;
-const { op_rehome_begin, op_rehome_settle } = core.ops;
+const { op_rehome_begin, op_rehome_settle, op_rehome_started } = core.ops;
 
 // A class, since an object literal with a null prototype is a hash table in V8.
 class Frame {
@@ -49,7 +49,8 @@ export function requireOwner() {
 
 /**
  * Turns a promise that the engine's own event loop settles (in an ambient turn) into one that settles in a
- * turn of the caller's invocation. `start` begins the work; it is not called in the global scope.
+ * turn of the caller's invocation. `start` gives one job to the isolate's pool, whose CPU time is the caller's;
+ * it is not called in the global scope.
  * @template T
  * @param {() => Promise<T>} start
  * @returns {Promise<T>}
@@ -67,6 +68,8 @@ export function rehome(start) {
     PromisePrototypeThen(start(), (value) => op_rehome_settle(id, true, value), fail);
   } catch (error) {
     fail(error);
+  } finally {
+    op_rehome_started(id);
   }
   return begun[1];
 }

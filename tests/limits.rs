@@ -144,3 +144,133 @@ fn the_wall_clock_ends_a_request_that_waits_too_long() {
     assert_eq!(server.http().send(post).text(), "answered");
     server.output().wait_for("waitUntil\\(\\) tasks did not complete");
 }
+
+/// What a turn has answered counts once the turn has been left: the client never gets the answer of a request that was ended.
+#[test]
+fn an_answer_given_in_a_turn_that_is_ended_is_not_sent() {
+    let project = Project::worker(
+        r#"
+export default {
+  fetch(request, env, ctx) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/microtasks") (function again() { Promise.resolve().then(again); })();
+    if (pathname === "/later") ctx.waitUntil(scheduler.wait(5).then(() => { for (;;); }));
+    return new Response("answered");
+  },
+};
+"#,
+    );
+    let dev = Dev::start(project.path(), &[]);
+    let flood = dev.client().get("/microtasks");
+    assert_eq!((flood.status, flood.error()), (503, "cpu_exceeded"));
+    let later = dev.client().get("/later");
+    assert_eq!((later.status, later.text().as_str()), (200, "answered"));
+    assert_eq!(dev.client().get("/").text(), "answered");
+}
+
+/// A promise that one request leaves and another resolves: the answer goes out although its own request has no turn then.
+#[test]
+fn an_answer_given_in_the_turn_of_another_request_is_sent() {
+    let project = Project::worker(
+        r#"
+let resolve;
+const wanted = new Promise((callback) => { resolve = callback; });
+
+export default {
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/waits") {
+      const signal = new Promise((callback) => setTimeout(callback, 20_000));
+      return new Response(await Promise.race([wanted, signal.then(() => "late")]));
+    }
+    resolve("from another");
+    await scheduler.wait(300);
+    return new Response("resolved");
+  },
+};
+"#,
+    );
+    let dev = Dev::start(project.path(), &[]);
+    let waiting = std::thread::spawn({
+        let client = dev.client();
+        move || client.get("/waits")
+    });
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(dev.client().get("/resolves").text(), "resolved");
+    let answer = waiting.join().unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (200, "from another"));
+}
+
+const BOMBS: &str = r#"
+/** Zeros, compressed. */
+async function pack(format, megabytes) {
+  const zeros = new ReadableStream({
+    start() { this.left = megabytes; },
+    pull(controller) {
+      if (this.left-- > 0) controller.enqueue(new Uint8Array(1 << 20));
+      else controller.close();
+    },
+  });
+  return new Response(zeros.pipeThrough(new CompressionStream(format))).arrayBuffer();
+}
+
+export default {
+  async fetch(request) {
+    const { pathname, searchParams } = new URL(request.url);
+    const format = searchParams.get("format");
+    if (pathname === "/pack") return new Response(await pack(format, Number(searchParams.get("mb"))));
+    const unpacking = new DecompressionStream(format);
+    const writer = unpacking.writable.getWriter();
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    // What fails here fails the reading side too.
+    writer.write(bytes).catch(() => {});
+    const reader = unpacking.readable.getReader();
+    let length = 0;
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        length += value.byteLength;
+        if (length === Number(searchParams.get("expect"))) break;
+      }
+    } catch (error) {
+      return new Response(`${error.name}: ${error.message}`);
+    }
+    return new Response(String(length));
+  },
+};
+"#;
+
+#[test]
+fn a_decompression_bomb_fails_before_it_fills_the_machine() {
+    let directory = Project::with(&[
+        (
+            "holm.toml",
+            "[server]\nhttp = \"127.0.0.1:0\"\n[limits]\ncpu_ms = 20_000\nmemory_mb = 64\n[[worker]]\nproject = \"bombs\"\nhostnames = [\"bombs.example\"]\n",
+        ),
+        ("bombs/wrangler.jsonc", &config("bombs", "")),
+        ("bombs/index.js", BOMBS),
+    ]);
+    let server = Serve::start(&directory.file("holm.toml"));
+    let send = |path: &str, body: Vec<u8>| {
+        let mut request = support::client::post(path, body);
+        request.headers_mut().insert("host", "bombs.example".parse().unwrap());
+        server.http().send(request)
+    };
+    for format in ["gzip", "deflate", "deflate-raw"] {
+        let small = server.http().get_at("bombs.example", &format!("/pack?format={format}&mb=4"));
+        assert_eq!(small.status, 200, "{}", small.text());
+        let answer = send(&format!("/unpack?format={format}&expect={}", 4 << 20), small.body.clone());
+        assert_eq!(answer.text(), (4 << 20).to_string(), "{format}");
+
+        let bomb = server.http().get_at("bombs.example", &format!("/pack?format={format}&mb=1024"));
+        assert_eq!(bomb.status, 200, "{}", bomb.text());
+        assert!(bomb.body.len() < 2 << 20, "{} bytes", bomb.body.len());
+        let before = server.process.resident();
+        let answer = send(&format!("/unpack?format={format}"), bomb.body.clone());
+        let refused = answer.status == 200 && answer.text().starts_with("TypeError: The output is larger");
+        assert!(refused || answer.error() == "memory_exceeded", "{format}: {} {}", answer.status, answer.text());
+        let grown = server.process.resident().saturating_sub(before);
+        assert!(grown < 400 << 20, "{format}: {} MiB more", grown >> 20);
+    }
+}

@@ -82,15 +82,26 @@ impl Bench {
     }
 
     pub fn host(&self, spares: usize) -> Host {
+        self.host_under(self.options.watchdog.clone(), spares)
+    }
+
+    /// A host whose isolates are watched by `watchdog`.
+    pub fn host_under(&self, watchdog: Watchdog, spares: usize) -> Host {
         let isolation =
             Isolation { isolates: 1_000_000, heap_bytes: u64::MAX, idle: Duration::from_secs(3600), spares };
         let _entered = self.runtime.enter();
-        Host::new(HostOptions { isolate: self.options.clone(), isolation })
+        let isolate = IsolateOptions { watchdog, ..self.options.clone() };
+        Host::new(HostOptions { isolate, isolation })
     }
 }
 
 /// The code of a worker with one module.
 pub fn code(source: &str) -> WorkerCode {
+    code_with(source, Arc::new(Silent))
+}
+
+/// The same, watched by `observer`.
+fn code_with(source: &str, observer: Arc<dyn Observer>) -> WorkerCode {
     let module = Source { kind: SourceKind::EsModule, bytes: Arc::from(source.as_bytes()), source_map: None };
     WorkerCode::from(WorkerParts {
         name: "bench".to_owned(),
@@ -100,9 +111,13 @@ pub fn code(source: &str) -> WorkerCode {
         compatibility_flags: BTreeMap::new(),
         env: "{}".to_owned(),
         limits: Limits::default(),
-        observer: Arc::new(Silent),
+        observer,
         outside: Arc::new(Outside { outbound: Arc::new(NoWorld) }),
     })
+}
+
+pub fn worker_with(source: &str, observer: Arc<dyn Observer>) -> Arc<Worker> {
+    Worker::new(WorkerSpec { code: code_with(source, observer), concurrency: 1024, queue: 1024 })
 }
 
 pub fn worker(source: &str) -> Arc<Worker> {

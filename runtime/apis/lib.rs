@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod body;
 pub mod clock;
+pub mod compression;
 pub mod console;
 pub mod fetch;
 pub mod rehome;
@@ -55,12 +56,16 @@ deno_core::extension!(
         body::op_body_write,
         clock::op_clock_now,
         clock::op_clock_origin,
+        compression::op_compression_finish,
+        compression::op_compression_new,
+        compression::op_compression_write,
         console::op_log,
         fetch::op_fetch,
         fetch::op_fetch_data,
         fetch::op_operation_cancel,
         rehome::op_rehome_begin,
         rehome::op_rehome_settle,
+        rehome::op_rehome_started,
         request::op_request_cf,
         request::op_request_headers,
         request::op_request_method,
@@ -81,6 +86,7 @@ deno_core::extension!(
         "console.js",
         "context.js",
         "crypto.js",
+        "crypto_policy.js",
         "engine.js",
         "entry.js",
         "events.js",

@@ -9,7 +9,7 @@ use holm_isolate::StateError;
 
 use crate::seam;
 
-/// Answers `[operation, promise]`.
+/// Answers `[operation, promise]`. The caller starts one job of the pool, then calls [`op_rehome_started`].
 #[op2]
 pub fn op_rehome_begin<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -18,8 +18,16 @@ pub fn op_rehome_begin<'s>(
     let state = seam::state(scope)?;
     let (id, promise) = state.promise(scope, owner)?;
     state.want_ambient();
+    state.begin_pooled(id);
     let id = v8::Integer::new_from_unsigned(scope, id).into();
     Ok(v8::Array::new_with_elements(scope, &[id, promise]).into())
+}
+
+/// The job has been given to the pool.
+#[op2(fast)]
+pub fn op_rehome_started(scope: &mut v8::PinScope<'_, '_>, #[smi] operation: u32) -> Result<(), StateError> {
+    seam::state(scope)?.end_pooled(operation);
+    Ok(())
 }
 
 /// Queues the value (or the reason) for the owner's turn.

@@ -87,7 +87,7 @@ limits! {
     wall_ms: "wall-clock time until the answer's head", Milliseconds, Worker, 30_000, 1..=3_600_000;
     wait_until_ms: "wall-clock time for waitUntil() after the answer", Milliseconds, Worker, 30_000, 1..=900_000;
     subrequests: "subrequests of one invocation, redirects included", Count, Worker, 50, 1..=10_000_000;
-    open_connections: "subrequests of one invocation that are open at once; more wait", Count, Worker, 6, 1..=1_000;
+    open_connections: "subrequests of one invocation that wait for the head of their response at once; more are queued", Count, Worker, 6, 1..=1_000;
     fetch_connect_seconds: "time for a subrequest to look up a name and connect", Seconds, Worker, 10, 1..=60;
     fetch_head_seconds: "time for an upstream to begin its response", Seconds, Worker, 100, 1..=3_600;
     fetch_decoded_bytes: "body of one response of a subrequest, once it is decompressed", Bytes, Worker, 536_870_912, 1_024..=68_719_476_736;

@@ -1,5 +1,6 @@
 //! The deadlines of an isolate's invocations: the wall limit until the answer, the `waitUntil` limit after it.
 
+use std::time::Duration;
 use std::time::Instant;
 
 use crate::Failure;
@@ -7,12 +8,38 @@ use crate::Outcome;
 use crate::observe::Level;
 use crate::run::Isolate;
 use crate::run::Stage;
+use crate::turn::Verdict;
+
+/// Between two looks at a job of the pool, at least.
+const POOL_TICK: Duration = Duration::from_millis(1);
 
 // === impl Isolate ===
 
 impl Isolate {
     pub(crate) fn sweep_before(&mut self, at: Instant) {
         self.sweep_at = Some(self.sweep_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Ends the invocation whose job in the pool has used up its budget, or looks again when it may have.
+    pub(crate) fn look_at_pool(&mut self, now: Instant) {
+        if self.state.jobs.get() == 0 {
+            return;
+        }
+        let running = self.state.pool.running().and_then(|(owner, cpu_ns)| {
+            let budget = self.state.limits.borrow().cpu.saturating_sub(Duration::from_nanos(cpu_ns));
+            let left = self.state.with(owner, |invocation| invocation.ledger.left(budget)).ok()?;
+            Some((owner, left))
+        });
+        let again = match running {
+            Some((owner, None)) => {
+                self.judge(owner, Verdict::CpuExceeded);
+                POOL_TICK
+            }
+            Some((_, Some(left))) => left.max(POOL_TICK),
+            // Between two jobs.
+            None => POOL_TICK,
+        };
+        self.sweep_before(now + again);
     }
 
     /// Ends the invocations whose deadline has passed.
@@ -45,6 +72,7 @@ impl Isolate {
         if let Some(next) = next {
             self.sweep_before(next);
         }
+        self.look_at_pool(now);
         if let Stage::Draining(until) = self.stage {
             if until <= now {
                 self.end_all();

@@ -28,9 +28,6 @@ pub(crate) enum Idle {
 
 impl Isolate {
     pub(crate) fn on_idle(&mut self, idle: &mut Idle) {
-        if !self.ambient.is_wanted() {
-            self.state.free_blocked_lanes();
-        }
         self.end_hung();
         if let Idle::Settling(at) = *idle
             && at <= Instant::now()
@@ -90,5 +87,6 @@ impl Isolate {
             v8::scope_with_context!(scope, self.runtime.v8_isolate(), context);
             modules::keep_bytecode(scope, &worker);
         }
+        self.forgive();
     }
 }

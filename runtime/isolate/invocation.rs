@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use http::Method;
+use tokio::sync::Semaphore;
 
+use crate::Body;
 use crate::Failure;
 use crate::Ledger;
 use crate::Ticket;
-use crate::lanes::Lanes;
 use crate::memory::Charge;
+use crate::message::Answered;
 use crate::message::Reply;
 
 /// An invocation that has not ended.
@@ -24,6 +26,8 @@ pub(crate) struct Invocation {
     pub(crate) _charge: Charge,
     /// Where the answer goes; taken when it has gone.
     pub(crate) reply: Option<Reply>,
+    /// The answer, until the turn that gave it has been left: a turn that is ended gives none.
+    pub(crate) answer: Option<http::Response<Body>>,
     pub(crate) status: Option<u16>,
     pub(crate) ledger: Ledger,
     pub(crate) started: Instant,
@@ -34,8 +38,10 @@ pub(crate) struct Invocation {
     /// Bodies that JavaScript still writes for the answer.
     pub(crate) writing: u32,
     pub(crate) operations: u32,
-    /// The open subrequests; `None` before the first.
-    pub(crate) lanes: Option<Arc<Lanes>>,
+    /// One permit for each subrequest that may wait for its response at the same time; `None` before the first.
+    pub(crate) connecting: Option<Arc<Semaphore>>,
+    /// Those of them that the pool works for.
+    pub(crate) pooled: u32,
     pub(crate) timers: u32,
     /// The shim keeps state for it (`hooks.ended` is called).
     pub(crate) hooked: bool,
@@ -48,9 +54,21 @@ pub(crate) struct Invocation {
 // === impl Invocation ===
 
 impl Invocation {
-    /// Nothing is left to do: answered, or without a client, and nothing that outlives the answer is pending.
+    /// Sends the answer that the turn has left, if it has.
+    pub(crate) fn send_answer(&mut self) {
+        if let Some(answer) = self.answer.take()
+            && let Some(reply) = self.reply.take()
+        {
+            self.ticket.note_cpu(self.ledger.cpu_ns);
+            // The client may have gone; the guard on its side says so.
+            let _ = reply.send(Answered::Response(answer));
+        }
+    }
+
+    /// Nothing is left to do: answered, or without a client, and nothing that outlives the answer, or is still to be charged,
+    /// is pending.
     pub(crate) fn is_done(&self) -> bool {
-        let answered = self.reply.is_none() && self.writing == 0;
-        self.waiting == 0 && (answered || self.client_gone)
+        let answered = (self.reply.is_none() || self.answer.is_some()) && self.writing == 0;
+        self.waiting == 0 && self.pooled == 0 && (answered || self.client_gone)
     }
 }

@@ -200,6 +200,12 @@ impl Account {
         self.buffers.fetch_sub(bytes + BUFFER, Ordering::Relaxed);
     }
 
+    /// Whether the turn that runs is to end; for ops that work long.
+    #[must_use]
+    pub fn is_terminating(&self) -> bool {
+        self.isolate.get().is_some_and(v8::IsolateHandle::is_execution_terminating)
+    }
+
     // --- measuring
 
     /// Past the hard limit the isolate looks at itself, in the running turn or in the next one.

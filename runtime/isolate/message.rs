@@ -23,6 +23,8 @@ pub(crate) enum Message {
     Complete(u32, Settle),
     /// The same, with a value that never left the isolate.
     CompleteHere(u32),
+    /// The job that the pool did for an operation is done; it took this much CPU time, in nanoseconds.
+    PoolDone(u32, u64),
     /// The client of this invocation went away before the end of the answer.
     ClientGone(u32),
     /// Finish what runs, then end.

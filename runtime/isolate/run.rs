@@ -57,7 +57,8 @@ pub(crate) fn thread(
     let _charge = crate::native::charge_thread(Arc::clone(&status.memory));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
-        .max_blocking_threads(2)
+        // The pool (`pool.rs`) tells jobs apart by their order.
+        .max_blocking_threads(1)
         .thread_keep_alive(Duration::from_secs(2))
         .build();
     match runtime {
@@ -78,6 +79,8 @@ pub(crate) struct Isolate {
     pub(crate) context: v8::Global<v8::Context>,
     pub(crate) state: Rc<State>,
     slot: Arc<Slot>,
+    /// The thread's CPU time, in nanoseconds, up to which all of it has been charged.
+    charged_to: u64,
     pub(crate) runtime: JsRuntime,
     /// The engine has a pointer to it.
     heap: Box<HeapWatch>,
@@ -142,6 +145,7 @@ impl Isolate {
             context,
             state,
             slot,
+            charged_to: 0,
             runtime,
             heap,
             status,
@@ -171,6 +175,7 @@ impl Isolate {
                 Next::Idle => self.on_idle(&mut idle),
                 Next::Closed => break,
             }
+            self.send_answers();
             self.move_on();
         }
         self.status.condemned.store(true, Ordering::Release);
@@ -241,14 +246,9 @@ impl Isolate {
             }
             Message::Event(event) if self.stage == Stage::Serving => self.on_event(*event),
             Message::Complete(id, settle) => self.complete(id, settle),
-            Message::CompleteHere(id) => {
-                if let Some(settled) = self.state.take_settled_here(id) {
-                    self.complete(id, |scope, _state| match settled {
-                        Ok(value) => Ok(v8::Local::new(scope, value)),
-                        Err(reason) => Err(v8::Local::new(scope, reason)),
-                    });
-                }
-            }
+            Message::CompleteHere(id) if self.state.is_pooled(id) => {}
+            Message::CompleteHere(id) => self.complete_here(id),
+            Message::PoolDone(id, cpu_ns) => self.on_pool_done(id, cpu_ns),
             Message::ClientGone(owner) => self.on_client_gone(owner),
             Message::Retire => self.condemn(),
             event @ Message::Event(_) => self.refuse(event),
@@ -274,14 +274,18 @@ impl Isolate {
             return;
         };
         let (verdict, cpu_ns) = self.turn(owner, left, work);
-        let _ = self.state.with(owner, |invocation| {
+        let done = self.state.with(owner, |invocation| {
             invocation.ledger.cpu_ns += cpu_ns;
             invocation.ledger.turns += 1;
+            invocation.is_done()
         });
-        if verdict == Verdict::Left {
-            self.end_if_done(owner);
-        } else {
+        if self.state.jobs.get() > 0 {
+            self.look_at_pool(Instant::now());
+        }
+        if verdict != Verdict::Left {
             self.judge(owner, verdict);
+        } else if done.unwrap_or(false) {
+            self.end(owner);
         }
     }
 
@@ -299,34 +303,45 @@ impl Isolate {
             slot: &self.slot,
             heap: &self.heap,
         };
-        let (verdict, cpu_ns) = turn::run(entry, owner, budget, work);
-        self.look_at_memory(verdict, cpu_ns)
-    }
-
-    /// Measures the isolate's memory after turns that may have changed it. What that takes is charged with the turn.
-    fn look_at_memory(&mut self, verdict: Verdict, cpu_ns: u64) -> (Verdict, u64) {
-        let unmeasured = Duration::from_nanos(self.state.unmeasured_ns.get() + cpu_ns);
-        if unmeasured < MEASURE_AFTER && !self.state.memory.is_stale() {
-            self.state.unmeasured_ns.set(self.state.unmeasured_ns.get() + cpu_ns);
+        let verdict = turn::run(entry, owner, self.charged_to, budget, work);
+        let cpu_ns = self.charge();
+        let unmeasured = self.state.unmeasured_ns.get() + cpu_ns;
+        if Duration::from_nanos(unmeasured) < MEASURE_AFTER && !self.state.memory.is_stale() {
+            self.state.unmeasured_ns.set(unmeasured);
             return (verdict, cpu_ns);
         }
         self.state.unmeasured_ns.set(0);
-        let before = thread_cpu_ns();
+        let verdict = self.look_at_memory(verdict);
+        (verdict, cpu_ns + self.charge())
+    }
+
+    /// The CPU time, in nanoseconds, that nobody has been charged for yet. It is the caller's to charge.
+    fn charge(&mut self) -> u64 {
+        let before = std::mem::replace(&mut self.charged_to, thread_cpu_ns());
+        self.charged_to.saturating_sub(before)
+    }
+
+    /// What the thread has used since the last turn is nobody's.
+    pub(crate) fn forgive(&mut self) {
+        self.charge();
+    }
+
+    /// Measures the isolate's memory after turns that may have changed it. What that takes is charged with the turn.
+    fn look_at_memory(&mut self, verdict: Verdict) -> Verdict {
         let isolate = self.runtime.v8_isolate();
         let fill = match self.stage {
             Stage::Serving => self.state.memory.judge(isolate),
             _ if self.state.memory.is_over(isolate) => Fill::Hard,
             _ => Fill::Fine,
         };
-        let verdict = match fill {
+        match fill {
             Fill::Hard if verdict == Verdict::Left => Verdict::MemoryExceeded,
             Fill::Soft if self.stage == Stage::Serving => {
                 self.retire_full();
                 verdict
             }
             Fill::Hard | Fill::Soft | Fill::Fine => verdict,
-        };
-        (verdict, cpu_ns + thread_cpu_ns().saturating_sub(before))
+        }
     }
 
     /// Little memory is left: another isolate takes the new invocations.
@@ -342,7 +357,12 @@ impl Isolate {
     }
 
     /// The invocation outran a limit: it ends, and so does the isolate once the others have finished.
-    fn judge(&mut self, owner: Owner, verdict: Verdict) {
+    pub(crate) fn judge(&mut self, owner: Owner, verdict: Verdict) {
+        if let Some((pooled, cpu_ns)) = self.state.pool.running()
+            && pooled == owner
+        {
+            let _ = self.state.with(owner, |invocation| invocation.ledger.cpu_ns += cpu_ns);
+        }
         let limits = self.state.limits.borrow().clone();
         let failure = match verdict {
             Verdict::Left => return,
@@ -355,7 +375,7 @@ impl Isolate {
                 format!("The worker exceeded its memory limit of {} MiB.", limits.memory >> 20),
             ),
         };
-        self.state.fail(owner, failure);
+        self.state.fail_ended(owner, failure);
         self.end(owner);
         self.condemn();
     }
@@ -394,6 +414,7 @@ impl Isolate {
         self.heap.set_limit(self.runtime.v8_isolate(), worker.limits.memory);
         let budget = worker.limits.startup_cpu;
         let mut failure = None;
+        self.forgive();
         let (verdict, _cpu_ns) = self.turn(0, budget, |scope, _state, hooks| {
             failure = crate::startup::start(scope, hooks, &worker).err();
         });
@@ -435,6 +456,7 @@ impl Isolate {
             ticket,
             _charge: charge,
             reply: Some(reply),
+            answer: None,
             status: None,
             ledger: Ledger::default(),
             started: now,
@@ -442,7 +464,8 @@ impl Isolate {
             waiting: 0,
             writing: 0,
             operations: 0,
-            lanes: None,
+            connecting: None,
+            pooled: 0,
             timers: 0,
             hooked: false,
             watches_signal: false,
@@ -469,6 +492,31 @@ impl Isolate {
                 Err(reason) => resolver.reject(scope, reason),
             };
         });
+    }
+
+    fn complete_here(&mut self, id: u32) {
+        if let Some(settled) = self.state.take_settled_here(id) {
+            self.complete(id, |scope, _state| match settled {
+                Ok(value) => Ok(v8::Local::new(scope, value)),
+                Err(reason) => Err(v8::Local::new(scope, reason)),
+            });
+        }
+    }
+
+    /// A job of the pool is charged, and what it made is settled if the engine's loop has brought it already.
+    fn on_pool_done(&mut self, id: u32, cpu_ns: u64) {
+        let Some(owner) = self.state.charge_pooled(id, cpu_ns) else { return };
+        if self.state.jobs.get() > 0 {
+            self.look_at_pool(Instant::now());
+        }
+        let budget = self.state.limits.borrow().cpu;
+        if self.state.with(owner, |invocation| invocation.ledger.left(budget).is_none()).unwrap_or(false) {
+            self.judge(owner, Verdict::CpuExceeded);
+        } else if self.state.has_settled_here(id) {
+            self.complete_here(id);
+        } else {
+            self.end_if_done(owner);
+        }
     }
 
     fn on_client_gone(&mut self, owner: Owner) {
@@ -504,7 +552,7 @@ impl Isolate {
     /// Polls the engine's own event loop: its promises settle into completions, which their owners' turns resolve.
     fn ambient_turn(&mut self) {
         self.state.freeze_clock();
-        self.slot.arm(AMBIENT_CPU);
+        self.slot.arm(thread_cpu_ns(), AMBIENT_CPU);
         let waker = self.ambient.waker();
         let mut cx = std::task::Context::from_waker(&waker);
         let polled = self.runtime.poll_event_loop(&mut cx, PollEventLoopOptions::default());
@@ -522,6 +570,19 @@ impl Isolate {
 
     // --- ends
 
+    /// Sends the answers that the turn has left, also those of invocations that the turn did not belong to.
+    fn send_answers(&mut self) {
+        for owner in self.state.take_answered() {
+            let done = self.state.with(owner, |invocation| {
+                invocation.send_answer();
+                invocation.is_done()
+            });
+            if done.unwrap_or(false) {
+                self.end(owner);
+            }
+        }
+    }
+
     fn end_if_done(&mut self, owner: Owner) {
         if self.state.with(owner, |invocation| invocation.is_done()).unwrap_or(false) {
             self.end(owner);
@@ -533,6 +594,7 @@ impl Isolate {
         let Some(mut invocation) = self.state.invocations.borrow_mut().remove(&owner) else { return };
         self.state.release(owner, &invocation);
         self.status.in_flight.fetch_sub(1, Ordering::AcqRel);
+        invocation.send_answer();
         if let Some(reply) = invocation.reply.take() {
             let failure =
                 invocation.failure.clone().unwrap_or_else(|| Failure::new(Outcome::IsolateReset, "the isolate ended"));

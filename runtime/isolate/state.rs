@@ -13,6 +13,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use deno_core::v8;
+use tokio::sync::Semaphore;
 
 use crate::Body;
 use crate::Failure;
@@ -28,6 +29,7 @@ use crate::message::Message;
 use crate::message::Settle;
 use crate::observe::Level;
 use crate::observe::LogRecord;
+use crate::pool::Pool;
 use crate::reservations::Reservations;
 use crate::timers::Timers;
 
@@ -49,8 +51,6 @@ pub struct State {
     /// Milliseconds since the epoch, as JavaScript sees them in this turn.
     clock_ms: Cell<f64>,
     pub(crate) current: Cell<Owner>,
-    /// The thread's CPU time at the beginning of the turn.
-    pub(crate) turn_began_ns: Cell<u64>,
     next_id: Cell<u32>,
     /// The engine's own event loop has something to do.
     pub(crate) ambient: Arc<crate::ambient::AmbientWaker>,
@@ -60,6 +60,11 @@ pub struct State {
     pub(crate) reservations: RefCell<Reservations>,
     /// CPU time of turns since memory was measured, in nanoseconds.
     pub(crate) unmeasured_ns: Cell<u64>,
+    pub(crate) pool: Arc<Pool>,
+    /// Jobs that the pool has not done yet, those of ended invocations too.
+    pub(crate) jobs: Cell<u32>,
+    /// The invocations that were answered in the turn that runs.
+    answered: RefCell<Vec<Owner>>,
 }
 
 /// What a promise settles with, as a value that never left the isolate.
@@ -74,6 +79,8 @@ pub(crate) struct Rejection {
 
 struct Operation {
     owner: Owner,
+    /// The pool works for it: it is settled once that has been charged.
+    pooled: bool,
     resolver: v8::Global<v8::PromiseResolver>,
     task: Option<tokio::task::AbortHandle>,
 }
@@ -143,7 +150,6 @@ impl State {
             timers: RefCell::default(),
             clock_ms: Cell::new(now_ms()),
             current: Cell::new(0),
-            turn_began_ns: Cell::new(0),
             next_id: Cell::new(0),
             ambient,
             rejections: RefCell::default(),
@@ -151,6 +157,9 @@ impl State {
             memory,
             reservations: RefCell::default(),
             unmeasured_ns: Cell::new(0),
+            pool: Arc::default(),
+            jobs: Cell::new(0),
+            answered: RefCell::default(),
         }
     }
 
@@ -266,7 +275,7 @@ impl State {
         let Some(resolver) = v8::PromiseResolver::new(scope) else { return Err(StateError::Ended) };
         let id = self.next_id();
         let promise = resolver.get_promise(scope);
-        let operation = Operation { owner, resolver: v8::Global::new(scope, resolver), task: None };
+        let operation = Operation { owner, pooled: false, resolver: v8::Global::new(scope, resolver), task: None };
         self.operations.borrow_mut().insert(id, operation);
         Ok((id, promise.into()))
     }
@@ -282,6 +291,51 @@ impl State {
             self.settled_here.borrow_mut().insert(id, settled);
             let _ = self.inbox.send(Message::CompleteHere(id));
         }
+    }
+
+    /// The pool is about to get a job for an operation.
+    pub fn begin_pooled(&self, id: u32) {
+        let owner = {
+            let mut operations = self.operations.borrow_mut();
+            let Some(operation) = operations.get_mut(&id) else { return };
+            operation.pooled = true;
+            operation.owner
+        };
+        self.jobs.set(self.jobs.get() + 1);
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+            invocation.pooled += 1;
+        }
+        self.pool.begin(owner);
+    }
+
+    /// The pool has got the job that [`State::begin_pooled`] announced.
+    pub fn end_pooled(&self, id: u32) {
+        self.pool.end(id, self.inbox.clone());
+    }
+
+    /// The pool has done the job of an operation: charges its owner, and answers it.
+    pub(crate) fn charge_pooled(&self, id: u32, cpu_ns: u64) -> Option<Owner> {
+        self.jobs.set(self.jobs.get().saturating_sub(1));
+        let owner = {
+            let mut operations = self.operations.borrow_mut();
+            let operation = operations.get_mut(&id)?;
+            operation.pooled = false;
+            operation.owner
+        };
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+            invocation.pooled = invocation.pooled.saturating_sub(1);
+            invocation.ledger.cpu_ns += cpu_ns;
+        }
+        Some(owner)
+    }
+
+    /// Whether the pool works for an operation.
+    pub(crate) fn is_pooled(&self, id: u32) -> bool {
+        self.operations.borrow().get(&id).is_some_and(|operation| operation.pooled)
+    }
+
+    pub(crate) fn has_settled_here(&self, id: u32) -> bool {
+        self.settled_here.borrow().contains_key(&id)
     }
 
     pub(crate) fn take_settled_here(&self, id: u32) -> Option<SettledHere> {
@@ -343,6 +397,17 @@ impl State {
         }
     }
 
+    /// The permits of `owner` for subrequests that wait for the head of their response, of which a few may at once
+    /// (`limits.open_connections`).
+    ///
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn connecting(&self, owner: Owner) -> Result<Arc<Semaphore>, StateError> {
+        let limit = usize::try_from(self.limits.borrow().open_connections).unwrap_or(usize::MAX);
+        let permits = || Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
+        self.with(owner, |invocation| Arc::clone(invocation.connecting.get_or_insert_with(permits)))
+    }
+
     // --- waitUntil
 
     /// # Errors
@@ -384,41 +449,51 @@ impl State {
 
     // --- the answer
 
-    /// Sends the answer of `owner`. Answers `false` when one has gone out before.
+    /// The answer of `owner`; it goes out once the turn has been left. Answers `false` when there has been one before.
     ///
     /// # Errors
     /// As for every op that needs an owner.
     pub fn answer(&self, owner: Owner, response: http::Response<Body>) -> Result<bool, StateError> {
         let wait = self.limits.borrow().wait_until;
         self.with(owner, |invocation| {
-            let Some(reply) = invocation.reply.take() else { return false };
+            if invocation.reply.is_none() || invocation.answer.is_some() {
+                return false;
+            }
             invocation.status = Some(response.status().as_u16());
             invocation.deadline = Instant::now() + wait;
-            if invocation.ticket.wants_cpu() {
-                let running = if self.current.get() == owner { self.turn_cpu_ns() } else { 0 };
-                invocation.ticket.note_cpu(invocation.ledger.cpu_ns + running);
-            }
-            // The client may have gone; the guard on its side says so.
-            let _ = reply.send(Answered::Response(response));
+            invocation.answer = Some(response);
+            self.answered.borrow_mut().push(owner);
             true
         })
     }
 
-    /// CPU time of the turn that runs, so far.
-    fn turn_cpu_ns(&self) -> u64 {
-        crate::cpu::thread_cpu_ns().saturating_sub(self.turn_began_ns.get())
+    /// The invocations that were answered since the last call.
+    pub(crate) fn take_answered(&self) -> Vec<Owner> {
+        std::mem::take(&mut *self.answered.borrow_mut())
     }
 
     /// Answers `owner` with a failure, unless an answer has gone out. The first reason is what its record says.
     pub fn fail(&self, owner: Owner, failure: Failure) {
         if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
             let failure = invocation.failure.get_or_insert(failure);
-            if let Some(reply) = invocation.reply.take() {
+            if invocation.answer.is_none()
+                && let Some(reply) = invocation.reply.take()
+            {
                 invocation.ticket.note_cpu(invocation.ledger.cpu_ns);
                 let _ = reply.send(Answered::Failed(failure.clone()));
                 invocation.deadline = Instant::now() + self.limits.borrow().wait_until;
             }
         }
+    }
+
+    /// The same for a turn that was ended: the answer that it may have given is not sent.
+    pub(crate) fn fail_ended(&self, owner: Owner, failure: Failure) {
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner)
+            && invocation.answer.take().is_some()
+        {
+            invocation.status = None;
+        }
+        self.fail(owner, failure);
     }
 
     /// Writes a line to the worker's log, within the owner's bound on log bytes.

@@ -1,7 +1,8 @@
 //! The turn: one uninterrupted stay inside JavaScript, owned by one invocation.
 //!
 //! Invariant: JavaScript runs nowhere else. A turn freezes the clock, arms the watchdog with what is left of its budget, runs
-//! the work, drains the microtasks and the rejections they leave, disarms the watchdog and answers what it cost.
+//! the work, drains the microtasks and the rejections they leave, and disarms the watchdog. What the thread has used since the
+//! turn before is charged to it, the loop's own steps to this turn among them: nothing of the thread's time is anybody's gift.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use std::time::Duration;
 use deno_core::v8;
 
 use crate::State;
-use crate::cpu::thread_cpu_ns;
 use crate::hooks::Hooks;
 use crate::interrupt::HeapWatch;
 use crate::limits::REJECTION_ROUNDS;
@@ -37,18 +37,18 @@ pub(crate) struct Entry<'a> {
     pub(crate) heap: &'a HeapWatch,
 }
 
-/// Runs one turn of `owner` with `budget` of CPU time. Answers how it ended and the CPU time it took, in nanoseconds.
+/// Runs one turn of `owner` with `budget` of CPU time, counted from `since` on the thread's CPU clock. Answers how it ended.
 pub(crate) fn run(
     entry: Entry<'_>,
     owner: Owner,
+    since: u64,
     budget: Duration,
     work: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &State, &Hooks),
-) -> (Verdict, u64) {
+) -> Verdict {
     let Entry { isolate, context, state, hooks, slot, heap } = entry;
     state.freeze_clock();
     state.current.set(owner);
-    let started = slot.arm(budget);
-    state.turn_began_ns.set(started);
+    slot.arm(since, budget);
     {
         v8::scope_with_context!(scope, isolate, context);
         v8::tc_scope!(let scope, scope);
@@ -71,7 +71,7 @@ pub(crate) fn run(
         isolate.cancel_terminate_execution();
     }
     state.current.set(0);
-    (verdict, thread_cpu_ns().saturating_sub(started))
+    verdict
 }
 
 /// Calls a hook; its exceptions are the caller's `TryCatch`'s.

@@ -43,6 +43,8 @@ struct Shared {
     wake: Condvar,
     wake_lock: Mutex<()>,
     lag: Histogram,
+    /// No thread looks: no budget holds.
+    absent: bool,
 }
 
 /// How late the watchdog looks.
@@ -85,6 +87,19 @@ impl Watchdog {
     /// # Errors
     /// When the system refuses the thread.
     pub fn start() -> std::io::Result<Self> {
+        let watchdog = Self::new(false);
+        let thread = Arc::clone(&watchdog.shared);
+        std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || thread.run())?;
+        Ok(watchdog)
+    }
+
+    /// No watchdog, and so no limit: for measuring what one costs.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self::new(true)
+    }
+
+    fn new(absent: bool) -> Self {
         let shared = Arc::new(Shared {
             epoch: Instant::now(),
             slots: Mutex::default(),
@@ -93,10 +108,9 @@ impl Watchdog {
             wake: Condvar::new(),
             wake_lock: Mutex::new(()),
             lag: Histogram::new(LAG),
+            absent,
         });
-        let thread = Arc::clone(&shared);
-        std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || thread.run())?;
-        Ok(Self { shared })
+        Self { shared }
     }
 
     /// How much later than it meant to the watchdog looked at turns that are past their budgets' wall time.
@@ -184,21 +198,25 @@ impl Shared {
 // === impl Slot ===
 
 impl Slot {
-    /// Begins a turn that may use `budget` of CPU time. Answers the thread's CPU time at its start, in nanoseconds.
-    pub(crate) fn arm(&self, budget: Duration) -> u64 {
+    /// Begins a turn that may use `budget` of CPU time from `since` on, a time of the thread's CPU clock in nanoseconds.
+    pub(crate) fn arm(&self, since: u64, budget: Duration) {
+        if self.shared.absent {
+            return;
+        }
         let look_at = self.shared.now_ns().saturating_add(nanos(budget.min(NAP)));
-        let now = crate::cpu::thread_cpu_ns();
         {
             let mut turn = self.turn.lock();
-            *turn = Turn { armed: true, deadline_ns: now.saturating_add(nanos(budget)), terminated: false };
+            *turn = Turn { armed: true, deadline_ns: since.saturating_add(nanos(budget)), terminated: false };
             self.look_at.store(look_at, Ordering::SeqCst);
         }
         self.shared.notify(look_at);
-        now
     }
 
     /// Ends the turn. Answers whether the watchdog terminated it; after this it no longer can.
     pub(crate) fn disarm(&self) -> bool {
+        if self.shared.absent {
+            return false;
+        }
         let mut turn = self.turn.lock();
         turn.armed = false;
         self.look_at.store(NEVER, Ordering::Release);

@@ -20,6 +20,8 @@ fn flags(memory: usize) -> Vec<String> {
         "holm".to_owned(),
         // `eval` and `new Function` are off.
         "--disallow-code-generation-from-strings".to_owned(),
+        // Garbage is collected on the isolate's own thread, whose clock pays for it: helper threads would be the neighbours'.
+        "--single-threaded-gc".to_owned(),
         // Memory shared between threads is off; a context would have to ask for it.
         "--enable-sharedarraybuffer-per-context".to_owned(),
         format!("--wasm-max-mem-pages={}", memory.div_ceil(WASM_PAGE)),

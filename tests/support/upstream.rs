@@ -140,7 +140,8 @@ fn bytes(stream: &mut TcpStream, mut left: usize) -> Result<()> {
 /// Waits until the client goes away.
 fn hold(reader: &mut impl Read, request: &Received, log: &mut impl Write) -> Result<()> {
     let _ = reader.read(&mut [0]);
-    writeln!(log, "{} {} gone", request.method, request.target)
+    // In one piece: others may be leaving at the same time.
+    log.write_all(format!("{} {} gone\n", request.method, request.target).as_bytes())
 }
 
 fn receive(reader: &mut impl BufRead) -> Result<Option<Received>> {

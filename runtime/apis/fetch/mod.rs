@@ -10,13 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deno_core::op2;
 use deno_core::v8;
-use holm_isolate::Asked;
 use holm_isolate::Body;
-use holm_isolate::Lane;
-use holm_isolate::Lanes;
-use holm_isolate::Level;
 use holm_isolate::Owner;
-use holm_isolate::STALLED;
 use holm_isolate::Settle;
 use holm_isolate::State;
 use holm_isolate::StateError;
@@ -25,6 +20,7 @@ use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
 use http::header;
+use tokio::sync::Semaphore;
 
 use crate::Outside;
 use crate::fetch::outbound::Decoding;
@@ -85,9 +81,8 @@ pub fn op_fetch<'s>(
     let decoding = if flags & MANUAL_DECODING == 0 { Decoding::Automatic } else { Decoding::Manual };
     let cdn_loop = Some(state.request(owner, |_, _, headers, _| holm_isolate::next_loop(headers))?);
     let request = OutboundRequest { method, url, headers, body, redirect, max_hops, decoding, cdn_loop };
-    let lanes = state.lanes(owner)?;
-    let asked = lanes.ask();
-    let (id, promise) = state.start(scope, owner, exchanged(outbound.fetch(request), asked, lanes, owner))?;
+    let connecting = state.connecting(owner)?;
+    let (id, promise) = state.start(scope, owner, exchanged(outbound.fetch(request), connecting, owner))?;
     let id = v8::Integer::new_from_unsigned(scope, id).into();
     Ok(v8::Array::new_with_elements(scope, &[id, promise]).into())
 }
@@ -115,30 +110,25 @@ fn request_body(
     }
 }
 
-/// The exchange, once there is a lane for it.
-async fn exchanged(exchange: Exchange, asked: Asked, lanes: Arc<Lanes>, owner: Owner) -> Settle {
-    let Some(lane) = asked.open().await else { return seam::reject(FetchError::ConnectionLost.to_string()) };
-    let result = exchange.await;
-    Box::new(move |scope, state| {
-        if lanes.take_cancelled() {
-            state.log(owner, Level::Warn, STALLED);
-        }
-        match result {
-            Ok(response) => Ok(exchanged_value(scope, state, owner, response, lane)),
-            Err(error) => Err(seam::type_error(scope, &error.to_string())),
-        }
-    })
+/// The exchange, once few enough others of the invocation wait for the head of their response.
+async fn exchanged(exchange: Exchange, connecting: Arc<Semaphore>, owner: Owner) -> Settle {
+    let result = match connecting.acquire().await {
+        Ok(_permit) => exchange.await,
+        Err(_) => Err(FetchError::ConnectionLost),
+    };
+    match result {
+        Ok(response) => Box::new(move |scope, state| Ok(exchanged_value(scope, state, owner, response))),
+        Err(error) => seam::reject(error.to_string()),
+    }
 }
 
 fn exchanged_value<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     state: &State,
     owner: Owner,
-    mut response: OutboundResponse,
-    lane: Lane,
+    response: OutboundResponse,
 ) -> v8::Local<'s, v8::Value> {
     state.charge_redirects(owner, response.hops.saturating_sub(1));
-    response.body = lane.carry(response.body);
     let url = response.url.to_string();
     response_value(scope, state, owner, &url, response)
 }
@@ -172,7 +162,7 @@ pub fn op_fetch_data<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, StartError> {
     let state = seam::state(scope)?;
     // Answers whether the owner lives.
-    state.lanes(owner)?;
+    state.connecting(owner)?;
     let url = url.split('#').next().unwrap_or(url);
     let data = data_url::parse(url).ok_or(FetchError::InvalidUrl)?;
     let mut headers = HeaderMap::new();

@@ -1,7 +1,7 @@
 //! Content codings (RFC 9110 §8.4.1): which ones are undone, and how, as a stream of bytes.
 //!
 //! Decoding holds one chunk of input, one of output and the window of its coding (16 MiB at most, for brotli), so a body that
-//! grows a thousandfold waits for its reader like any other. It costs time of a shared thread, though: [`Growth`] ends it.
+//! grows a thousandfold waits for its reader like any other. It costs time of a shared thread, though: `Growth` ends it.
 
 use std::io;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! where an operator has listed some.
 
 mod own;
-mod public;
+pub mod public;
 
 use std::net::IpAddr;
 use std::net::SocketAddr;

@@ -42,6 +42,7 @@ pub use self::egress::EgressPolicy;
 pub use self::egress::OwnListeners;
 pub use self::egress::WorkerEgress;
 pub use self::egress::is_public;
+pub use self::egress::public;
 pub use self::resolve::NameServers;
 pub use self::resolve::Resolve;
 pub use self::resolve::Resolving;

@@ -25,6 +25,7 @@ use hickory_resolver::config::ResolveHosts;
 use hickory_resolver::config::ResolverConfig;
 use hickory_resolver::config::ResolverOpts;
 use hickory_resolver::config::ServerOrderingStrategy;
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::read_system_conf;
@@ -32,9 +33,9 @@ use tokio::sync::Mutex;
 
 /// For a name with all its servers and both families of addresses.
 const TOTAL: Duration = Duration::from_secs(5);
-/// For one server to answer.
-const ONE_SERVER: Duration = Duration::from_millis(1_500);
-/// Each server is asked once more than this.
+/// For all servers to answer once.
+const ONE_ROUND: Duration = Duration::from_millis(2_400);
+/// All servers are asked again this often.
 const RETRIES: usize = 1;
 /// As many servers as resolvers use (`resolv.conf(5)`).
 const SERVERS: usize = 3;
@@ -99,6 +100,7 @@ impl NameServers {
         match self.resolver().await?.lookup_ip(name).await {
             Ok(found) => Ok(found.iter().collect()),
             Err(error) if error.is_no_records_found() => Ok(Vec::new()),
+            Err(NetError::Timeout) => Err(io::ErrorKind::TimedOut.into()),
             Err(error) => Err(io::Error::other(error)),
         }
     }
@@ -135,8 +137,9 @@ fn resolver(servers: Vec<NameServerConfig>, hosts: ResolveHosts) -> io::Result<T
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options: &mut ResolverOpts = builder.options_mut();
-    options.timeout = ONE_SERVER;
+    options.timeout = ONE_ROUND;
     options.attempts = RETRIES;
+    options.num_concurrent_reqs = SERVERS;
     options.cache_size = 0;
     options.use_hosts_file = hosts;
     // IPv4 comes first: it works where IPv6 has no route.

@@ -212,12 +212,18 @@ async fn forged_answers_are_waited_out() {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_or_is_silent_gives_way_to_the_next() {
+async fn servers_that_are_silent_or_refuse_a_connection_harm_nothing_while_one_answers() {
     let silent = name_server(|_| Vec::new()).await;
-    let failing = name_server(|query| vec![dns_answer(query, [0x81, 0x82], &[])]).await;
+    let gone = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let good = name_server(|query| vec![dns_answer(query, FOUND, &[[8, 8, 8, 8]])]).await;
-    let found = given(&[failing, silent, good]).resolve("name.example").await.unwrap();
+    let found = given(&[gone, silent, good]).resolve("name.example").await.unwrap();
     assert_eq!(found, ["8.8.8.8".parse::<IpAddr>().unwrap()]);
+}
+
+#[tokio::test]
+async fn a_server_that_fails_is_an_error() {
+    let failing = name_server(|query| vec![dns_answer(query, [0x81, 0x82], &[])]).await;
+    given(&[failing]).resolve("name.example").await.unwrap_err();
 }
 
 #[tokio::test]
