@@ -4,7 +4,7 @@ import { core, primordials } from "ext:core/mod.js";
 import { finishInterface } from "ext:holm/engine.js";
 
 const { Error, ObjectFreeze, PromisePrototypeThen, PromiseResolve, TypeError } = primordials;
-const { op_fail, op_wait_until_begin, op_wait_until_end } = core.ops;
+const { op_fail, op_pass_through, op_wait_until_begin, op_wait_until_end } = core.ops;
 
 const EXCEPTION = 0;
 const WAIT_UNTIL_FAILED = 3;
@@ -39,9 +39,9 @@ export class ExecutionContext {
     );
   }
 
-  /** Accepted for compatibility: Holm has no origin server behind the worker to fall back to. */
+  /** From here on, the worker's origin answers if the handler fails. Without an origin it changes nothing. */
   passThroughOnException() {
-    void this.#owner;
+    op_pass_through(this.#owner);
   }
 
   abort(reason = undefined) {

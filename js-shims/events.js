@@ -3,7 +3,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { events, finishInterface, seams, webidl } from "ext:holm/engine.js";
-import { currentOwner, enter, leave } from "ext:holm/owner.js";
+import { currentOwner, enter, leave, resume } from "ext:holm/owner.js";
 
 const {
   ObjectDefineProperty,
@@ -48,9 +48,15 @@ export function reportError(error) {
   seams.reportException(error);
 }
 
+/** Into the async context that a promise was rejected in; `owner` had the turn. */
+function enterContext(context, owner) {
+  if (context === undefined || context === null) enter(owner);
+  else resume(context);
+}
+
 /** hooks.rejection: still unhandled after the turn. */
-export function unhandledRejection(promise, reason, owner) {
-  enter(owner);
+export function unhandledRejection(promise, reason, owner, context) {
+  enterContext(context, owner);
   try {
     if (listenerCount(globalThis, "unhandledrejection") !== 0) {
       const event = new PromiseRejectionEvent("unhandledrejection", {
@@ -63,18 +69,23 @@ export function unhandledRejection(promise, reason, owner) {
       dispatch(globalThis, event);
       if (isDefaultPrevented(event)) return;
     }
-    op_report(owner, UNHANDLED_REJECTION, reason);
+    op_report(currentOwner(), UNHANDLED_REJECTION, reason);
   } finally {
     leave();
   }
 }
 
 /** hooks.rejectionHandled: a promise that was reported got a handler after all. */
-export function rejectionHandled(promise, reason) {
+export function rejectionHandled(promise, reason, owner, context) {
   if (listenerCount(globalThis, "rejectionhandled") === 0) return;
-  const event = new PromiseRejectionEvent("rejectionhandled", { __proto__: null, promise, reason });
-  setIsTrusted(event, true);
-  dispatch(globalThis, event);
+  enterContext(context, owner);
+  try {
+    const event = new PromiseRejectionEvent("rejectionhandled", { __proto__: null, promise, reason });
+    setIsTrusted(event, true);
+    dispatch(globalThis, event);
+  } finally {
+    leave();
+  }
 }
 
 /** `true` if the script listens for service-worker events, which Holm does not send. */

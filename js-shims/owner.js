@@ -29,6 +29,11 @@ export function enter(owner) {
   setAsyncContext(new Frame(owner));
 }
 
+/** Starts again in a context that was met before. The caller pairs it with `leave`. */
+export function resume(context) {
+  setAsyncContext(context);
+}
+
 export function leave() {
   setAsyncContext(undefined);
 }

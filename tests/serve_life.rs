@@ -107,6 +107,28 @@ fn sighup_reloads_and_a_configuration_with_errors_leaves_the_last_good_one_in_fo
 }
 
 #[test]
+fn a_version_that_does_not_start_does_not_replace_one_that_does() {
+    let project = Project::empty();
+    add_worker(&project, "a", "one");
+    add_worker(&project, "b", "unused");
+    project.write("b/index.js", "export default {};\nthrow new Error('never started');");
+    project.write("holm.toml", &format!("{}{}{}", server(free_address()), worker("a"), worker("b")));
+    let serve = Serve::start(&project.file("holm.toml"));
+    let client = serve.http();
+    assert_eq!(client.get_at("b.example", "/").error(), "startup_failed");
+    for broken in ["throw new Error('broken version');", "for (;;);", "await new Promise(() => {});"] {
+        let mark = serve.output().mark();
+        project.write("a/index.js", &format!("export default {{}};\n{broken}"));
+        serve.output().wait_since(mark, "the new version does not start; the one before goes on serving");
+        serve.output().wait_since(mark, r#""message":"reloaded""#);
+        assert_eq!(client.get_at("a.example", "/").text(), "one http://a.example/");
+    }
+    assert!(serve.output().text().contains("broken version"), "the log says why");
+    add_worker(&project, "a", "mended");
+    wait_until_said(client, "a.example", "mended");
+}
+
+#[test]
 fn certificates_are_chosen_by_server_name_over_both_protocols() {
     let project = Project::empty();
     add_worker(&project, "a", "a");

@@ -113,6 +113,7 @@ fn code_with(source: &str, observer: Arc<dyn Observer>) -> WorkerCode {
         limits: Limits::default(),
         observer,
         outside: Arc::new(Outside { outbound: Arc::new(NoWorld) }),
+        origin: None,
     })
 }
 

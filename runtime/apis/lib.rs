@@ -38,6 +38,7 @@ deno_core::extension!(
     deps = [deno_webidl, deno_web, deno_crypto],
     ops = [
         answer::op_fail,
+        answer::op_pass_through,
         answer::op_report,
         answer::op_respond,
         answer::op_wait_until_begin,

@@ -23,6 +23,7 @@ use holm_isolate::FetchRequest;
 use holm_isolate::InvocationRecord;
 use holm_isolate::Ledger;
 use holm_isolate::Observer;
+use holm_isolate::Origin;
 use holm_isolate::Source;
 use holm_isolate::SourceKind;
 use holm_isolate::WorkerCode;
@@ -40,13 +41,15 @@ pub(super) struct Deployment {
     pub(super) limits: Limits,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) outbound: HttpOutbound,
+    /// What answers in its place when it asks for that.
+    pub(super) origin: Option<Arc<dyn Origin>>,
 }
 
 // === impl Deployment ===
 
 impl Deployment {
     pub(super) fn into_worker(self) -> Arc<Worker> {
-        let Self { name, bundle, compatibility, vars, limits, observer, outbound } = self;
+        let Self { name, bundle, compatibility, vars, limits, observer, outbound, origin } = self;
         let modules: HashMap<String, Source> = bundle
             .modules
             .into_iter()
@@ -66,6 +69,7 @@ impl Deployment {
             limits: isolate_limits(&limits),
             observer,
             outside: Arc::new(Outside { outbound: Arc::new(outbound) }),
+            origin,
         });
         let concurrency = usize::try_from(limits.concurrency).unwrap_or(usize::MAX);
         Worker::new(WorkerSpec { code, concurrency, queue: usize::try_from(limits.queue).unwrap_or(usize::MAX) })
@@ -108,6 +112,7 @@ fn isolate_limits(limits: &Limits) -> holm_isolate::Limits {
         subrequests: u32::try_from(limits.subrequests).unwrap_or(u32::MAX),
         open_connections: u32::try_from(limits.open_connections).unwrap_or(u32::MAX),
         memory: usize::try_from(limits.memory_mb).unwrap_or(128) << 20,
+        answer_header_bytes: usize::try_from(limits.response_header_bytes).unwrap_or(usize::MAX),
         log_bytes: usize::try_from(limits.log_bytes).unwrap_or(usize::MAX),
         ..holm_isolate::Limits::default()
     }

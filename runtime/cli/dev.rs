@@ -220,6 +220,7 @@ impl Dev {
             limits,
             observer: Arc::new(self.terminal),
             outbound,
+            origin: None,
         }
         .into_worker();
         match self.process.host.warm(&worker).await {

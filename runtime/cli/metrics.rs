@@ -314,6 +314,13 @@ fn requests(page: &mut Page, workers: &[Arc<WorkerStats>]) {
     counter(page, workers, "holm_subrequests_total", "Subrequests, redirects included.", |stats| {
         stats.subrequests.get()
     });
+    counter(
+        page,
+        workers,
+        "holm_passed_through_total",
+        "Requests that a worker failed at and its origin answered.",
+        |stats| stats.passed_through.get(),
+    );
     counter(page, workers, "holm_request_body_bytes_total", "Bytes of bodies from clients.", |stats| {
         stats.bytes_in.get()
     });

@@ -7,6 +7,7 @@ mod exit;
 mod log;
 mod metrics;
 mod observe;
+mod origin;
 mod overlay;
 mod process;
 mod serve;

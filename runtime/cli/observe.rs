@@ -44,7 +44,6 @@ struct Line {
     outcome: Outcome,
     method: String,
     url: String,
-    status: Option<u16>,
     wall_us: u64,
     queued_us: u64,
     cpu_us: u64,
@@ -74,14 +73,15 @@ impl ServerLog {
 
 impl Observer for ServerLog {
     fn log(&self, record: &LogRecord<'_>) {
-        let LogRecord { level, invocation, text } = *record;
+        let LogRecord { level, invocation, request_id, text } = *record;
+        let request_id = request_id.map(tracing::field::display);
         let (worker, tenant) = (self.stats.worker.as_str(), self.stats.tenant.as_str());
         let text = one_line(cut(text, CONSOLE_BYTES));
         match level {
-            Level::Debug => tracing::debug!(target: "worker", worker, tenant, invocation, "{text}"),
-            Level::Info => tracing::info!(target: "worker", worker, tenant, invocation, "{text}"),
-            Level::Warn => tracing::warn!(target: "worker", worker, tenant, invocation, "{text}"),
-            Level::Error => tracing::error!(target: "worker", worker, tenant, invocation, "{text}"),
+            Level::Debug => tracing::debug!(target: "worker", worker, tenant, invocation, request_id, "{text}"),
+            Level::Info => tracing::info!(target: "worker", worker, tenant, invocation, request_id, "{text}"),
+            Level::Warn => tracing::warn!(target: "worker", worker, tenant, invocation, request_id, "{text}"),
+            Level::Error => tracing::error!(target: "worker", worker, tenant, invocation, request_id, "{text}"),
         }
     }
 
@@ -98,7 +98,6 @@ impl Observer for ServerLog {
             outcome: record.outcome,
             method: cut(record.method, 32).into_owned(),
             url: cut(record.url, URL_BYTES).into_owned(),
-            status: record.status,
             wall_us: microseconds(record.wall),
             queued_us: microseconds(record.queued),
             cpu_us: record.ledger.cpu_ns / 1_000,
@@ -123,18 +122,24 @@ impl Line {
             Clients::Named => ticket.client.map(|client| client.to_string()),
             Clients::Left => None,
         };
+        // The worker was content with an answer that the door could not send.
+        let (outcome, error) = match ticket.unsendable() {
+            Some(why) if self.outcome == Outcome::Ok => (Outcome::Exception, Some(why)),
+            _ => (self.outcome, self.error.as_deref()),
+        };
         tracing::info!(
             target: "invocation",
             worker = self.stats.worker,
             tenant = self.stats.tenant,
             request_id = %ticket.request_id,
             invocation = self.invocation,
-            outcome = self.outcome.code(),
+            outcome = outcome.code(),
             method = self.method,
             host = host_of(&self.url),
             url = self.url,
             client,
-            status = self.status,
+            status = ticket.status(),
+            passed_through = ticket.is_passed_through().then_some(true),
             wall_us = self.wall_us,
             queued_us = self.queued_us,
             cpu_us = self.cpu_us,
@@ -142,7 +147,7 @@ impl Line {
             subrequests = self.subrequests,
             bytes_in = ticket.bytes_in(),
             bytes_out = ticket.bytes_out(),
-            error = self.error,
+            error = error,
             stack = self.stack,
         );
     }

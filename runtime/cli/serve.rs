@@ -341,7 +341,7 @@ impl Server<'_> {
                 return;
             }
         };
-        let site = match Site::load(&config, &self.process, &self.site).await {
+        let mut site = match Site::load(&config, &self.process, &self.site).await {
             Ok(site) => site,
             Err(diagnostics) => {
                 tracing::error!(
@@ -370,6 +370,7 @@ impl Server<'_> {
         {
             tracing::warn!("addresses, threads and the usage ledger change with a restart only");
         }
+        site.prove(&self.process.host, &self.site).await;
         self.process.host.install(site.catalog());
         tracing::info!(why, workers = config.workers.len(), kept = site.kept(), "reloaded");
         self.site = site;

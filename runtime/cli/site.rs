@@ -16,12 +16,15 @@ use holm_config::egress::WorkerEgress;
 use holm_config::limits::Limits;
 use holm_config::project::LoadOptions;
 use holm_config::route::RoutePattern;
+use holm_config::server::Origin;
 use holm_config::server::ServerConfig;
 use holm_config::server::WorkerEntry;
 use holm_config::server::WorkerSource;
 use holm_host::Catalog;
 use holm_host::Entry;
+use holm_host::Host;
 use holm_host::Worker;
+use holm_isolate::Outcome;
 
 use super::deploy::Deployment;
 use super::observe::Clients;
@@ -40,7 +43,10 @@ pub(super) struct Site {
 struct Loaded {
     worker: Arc<Worker>,
     patterns: Vec<RoutePattern>,
+    /// Of everything.
     fingerprint: u64,
+    /// Of what decides whether it starts.
+    code: u64,
 }
 
 /// What a worker is loaded from, before it is deployed; the entry's own settings are in it.
@@ -104,9 +110,15 @@ impl Site {
             stats: process.registry.worker(tenant, &settings.name),
             clients: if config.seeing.log_clients { Clients::Named } else { Clients::Left },
         };
-        let policy = Policy { reach: config.egress, denied: &config.denied, worker: &entry.egress };
+        let policy = Policy {
+            reach: config.egress,
+            denied: &config.denied,
+            worker: &entry.egress,
+            origin: entry.origin.as_ref(),
+        };
         let entry = format!("{tenant} {:?} {policy:?}", observer.clients);
-        let fingerprint = fingerprint(&bundle, &settings, &limits, &entry);
+        let code = fingerprint(&bundle, &settings);
+        let fingerprint = hash(&format!("{code} {limits:?} {entry}"));
         let known = before.workers.iter().find(|loaded| loaded.fingerprint == fingerprint);
         let worker = match known {
             Some(loaded) => {
@@ -115,7 +127,34 @@ impl Site {
             }
             None => deploy(bundle, settings, limits, observer, policy, process),
         };
-        self.workers.push(Loaded { worker, patterns, fingerprint });
+        self.workers.push(Loaded { worker, patterns, fingerprint, code });
+    }
+
+    /// Starts the workers whose code is not that of `before`. Of one that does not start, the version before goes on serving.
+    pub(super) async fn prove(&mut self, host: &Host, before: &Self) {
+        for loaded in &mut self.workers {
+            let name = &loaded.worker.code().name;
+            let Some(known) = before.workers.iter().find(|known| known.worker.code().name == *name) else { continue };
+            if known.code == loaded.code {
+                continue;
+            }
+            let Err(failure) = host.warm(&loaded.worker).await else { continue };
+            // Any other failure says nothing about the version.
+            let is_the_versions =
+                matches!(failure.outcome, Outcome::StartupFailed | Outcome::StartupExceeded | Outcome::MemoryExceeded);
+            if is_the_versions {
+                tracing::error!(
+                    worker = name,
+                    outcome = failure.outcome.code(),
+                    error = failure.message,
+                    stack = failure.stack,
+                    "the new version does not start; the one before goes on serving"
+                );
+                // With its fingerprints, so that the next reload tries the new one again.
+                let Loaded { worker, fingerprint, code, .. } = known;
+                (loaded.worker, loaded.fingerprint, loaded.code) = (Arc::clone(worker), *fingerprint, *code);
+            }
+        }
     }
 
     pub(super) fn catalog(&self) -> Catalog {
@@ -176,12 +215,13 @@ fn about(entry: &WorkerEntry, message: &str, help: &str) -> String {
     diagnostic.to_string()
 }
 
-/// Where one worker's subrequests may go.
+/// Where one worker's subrequests may go, and who answers in its place.
 #[derive(Clone, Copy, Debug)]
 struct Policy<'a> {
     reach: Egress,
     denied: &'a Destinations,
     worker: &'a WorkerEgress,
+    origin: Option<&'a Origin>,
 }
 
 fn deploy(
@@ -197,6 +237,7 @@ fn deploy(
         options.denied = policy.denied.clone();
         options.worker = policy.worker.clone();
     });
+    let origin = policy.origin.map(|origin| super::origin::origin(&process.outbound, &limits, origin.as_str()));
     Deployment {
         observer: Arc::new(observer),
         name: settings.name,
@@ -205,12 +246,13 @@ fn deploy(
         vars: settings.vars,
         limits,
         outbound,
+        origin,
     }
     .into_worker()
 }
 
-/// Equal for two loads of which nothing has changed.
-fn fingerprint(bundle: &Bundle, settings: &WorkerSettings, limits: &Limits, entry: &str) -> u64 {
+/// Equal for two loads of the same code with the same settings.
+fn fingerprint(bundle: &Bundle, settings: &WorkerSettings) -> u64 {
     let mut hasher = DefaultHasher::new();
     bundle.main.hash(&mut hasher);
     for module in &bundle.modules {
@@ -218,6 +260,12 @@ fn fingerprint(bundle: &Bundle, settings: &WorkerSettings, limits: &Limits, entr
         module.source.hash(&mut hasher);
         module.source_map.hash(&mut hasher);
     }
-    format!("{settings:?} {limits:?} {entry}").hash(&mut hasher);
+    format!("{settings:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
     hasher.finish()
 }

@@ -16,10 +16,12 @@ use crate::route::RoutePattern;
 mod check;
 mod decode;
 mod egress;
+mod origin;
 mod worker;
 
 pub use crate::egress::Egress;
 pub use decode::load;
+pub use origin::Origin;
 
 /// A server and its workers.
 #[derive(Clone, Debug)]
@@ -97,6 +99,8 @@ pub struct WorkerEntry {
     pub limits: Limits,
     /// Narrows where the worker's subrequests may go, or opens a network to it.
     pub egress: WorkerEgress,
+    /// Answers what the worker fails at, if the worker asks for that.
+    pub origin: Option<Origin>,
     /// Where the entry stands.
     pub location: Location,
 }

@@ -40,6 +40,8 @@ use crate::workers::Workers;
 
 /// What the headers that speak for the client are called.
 const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
+/// The request's id, as workers know it.
+const CF_RAY: HeaderName = HeaderName::from_static("cf-ray");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// What an answer has cost, where the operator wants it told.
@@ -72,6 +74,7 @@ impl<W: Workers> Door<W> {
                 let mut answer = error_page::answer(&problem, id, format, self.options.error_detail);
                 if let Problem::Refused(refusal) = &problem {
                     self.counters.refused(refusal);
+                    tracing::debug!(request_id = %id, code = refusal.code(), "request refused");
                     if refusal.ends_connection() && version < Version::HTTP_2 {
                         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                     }
@@ -84,6 +87,9 @@ impl<W: Workers> Door<W> {
             response.headers_mut().insert(CPU_US, HeaderValue::from(microseconds));
         }
         let status = response.status();
+        if let Some(ticket) = &ticket {
+            ticket.answered(status.as_u16());
+        }
         let mut body = std::mem::take(response.body_mut());
         headers::settle_length(&method, status, response.headers_mut(), &mut body);
         response.map(|_| Sent::new(body, version, ticket))
@@ -115,7 +121,7 @@ impl<W: Workers> Door<W> {
         let worker = self.workers.route(https, target.host(), parts.uri.path()).ok_or(Refusal::UnknownHost)?;
         screened.apply(&mut parts.headers, parts.version, target.host_and_port());
         if options.client_headers == ClientHeaders::Replace {
-            speak_for_client(&mut parts.headers, connection, https);
+            speak_for_client(&mut parts.headers, connection, https, id);
         }
         let ticket = Ticket::new(id, Some(connection.peer.ip().to_canonical()), self.workers.stats(&worker));
         if options.cpu_header == CpuHeader::Told {
@@ -134,13 +140,13 @@ impl<W: Workers> Door<W> {
             ticket: Arc::clone(&ticket),
         };
         match self.workers.dispatch(&worker, event).await {
-            Ok(response) if response.status().is_informational() => Err(no_final_answer(&response).into()),
-            Ok(mut response) => {
-                if headers::clean(response.headers_mut()) > options.limits.answer_header_bytes {
-                    return Err(headers_too_large(options.limits.answer_header_bytes).into());
+            Ok(mut response) => match unsendable(&mut response, options.limits.answer_header_bytes) {
+                None => Ok(response),
+                Some(why) => {
+                    ticket.cannot_send(&why);
+                    Err(Failure::new(Outcome::Exception, why).into())
                 }
-                Ok(response)
-            }
+            },
             Err(failure) => {
                 if !ticket.has_begun() {
                     let request = TurnedAway { method: &parts.method, target: &parts.uri, ticket: &ticket };
@@ -161,25 +167,25 @@ impl<W: Workers> Service for Arc<Door<W>> {
 }
 
 /// The address that a worker may believe.
-fn speak_for_client(headers: &mut HeaderMap, connection: &Connection, https: bool) {
+fn speak_for_client(headers: &mut HeaderMap, connection: &Connection, https: bool, id: RequestId) {
     let address = &connection.client_address;
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(CF_RAY, id);
+    }
     headers.insert(CF_CONNECTING_IP, address.clone());
     headers.insert(X_FORWARDED_FOR, address.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if https { "https" } else { "http" }));
     headers.insert(X_REAL_IP, address.clone());
 }
 
-/// HTTP has no way to send it: a status below 200 announces another answer.
-fn no_final_answer(response: &Response<Body>) -> Failure {
-    Failure::new(
-        Outcome::Exception,
-        format!(
-            "the worker answered with status {}, which ends no request: use 200 or above",
-            response.status().as_u16()
-        ),
-    )
-}
-
-fn headers_too_large(limit: usize) -> Failure {
-    Failure::new(Outcome::Exception, format!("the headers of the worker's answer are larger than {limit} bytes"))
+/// Makes a worker's answer fit to be sent, or says why it is not.
+fn unsendable(response: &mut Response<Body>, header_bytes: usize) -> Option<String> {
+    let status = response.status();
+    if status.is_informational() {
+        // HTTP has no way to send it: a status below 200 announces another answer.
+        let status = status.as_u16();
+        return Some(format!("the worker answered with status {status}, which ends no request: use 200 or above"));
+    }
+    (headers::clean(response.headers_mut()) > header_bytes)
+        .then(|| format!("the headers of the worker's answer are larger than {header_bytes} bytes"))
 }

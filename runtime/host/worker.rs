@@ -98,9 +98,9 @@ impl Worker {
             running.last_used.store(host.now_ms(), Ordering::Relaxed);
             match running.isolate.dispatch(request).await {
                 Given::Answered(response) => return Ok(response),
-                Given::Failed(mut failure) => {
-                    failure.stack = failure.stack.map(|stack| self.code.map_stack(&stack));
-                    return Err(failure);
+                Given::Failed(failure) => return Err(self.mapped(failure)),
+                Given::PassedThrough(passed) => {
+                    return self.code.pass_through(passed).await.map_err(|failure| self.mapped(failure));
                 }
                 Given::Returned(returned) => {
                     self.forget(host, &running);
@@ -109,6 +109,11 @@ impl Worker {
             }
         }
         Err(self.shed(Shed::Condemned, "The worker's isolates were condemned faster than they could take the request."))
+    }
+
+    fn mapped(&self, mut failure: Failure) -> Failure {
+        failure.stack = failure.stack.map(|stack| self.code.map_stack(&stack));
+        failure
     }
 
     /// A place among the worker's concurrent invocations, or in its queue.

@@ -17,6 +17,8 @@ pub(crate) struct OwnedBody {
     /// For the entry itself, so that their number is bounded too.
     _charge: Charge,
     readable: Readable,
+    /// Some of it may have been read.
+    begun: bool,
     /// The writing end, where JavaScript produces the body.
     writer: Option<BodyWriter>,
     /// The invocation lasts until the writing end is closed.
@@ -64,7 +66,7 @@ impl State {
     fn insert_body(&self, owner: Owner, readable: Readable, writer: Option<BodyWriter>) -> u32 {
         let id = self.next_id();
         let charge = self.memory.charge(crate::limits::BODY_BYTES);
-        let entry = OwnedBody { owner, _charge: charge, readable, writer, answer: false };
+        let entry = OwnedBody { owner, _charge: charge, readable, begun: false, writer, answer: false };
         self.bodies.borrow_mut().insert(id, entry);
         id
     }
@@ -110,6 +112,7 @@ impl State {
         if entry.owner != owner {
             return Err(StateError::DifferentRequest);
         }
+        entry.begun = true;
         let gone = matches!(leave, Readable::Used) && entry.writer.is_none();
         match std::mem::replace(&mut entry.readable, leave) {
             Readable::Whole(body) => {
@@ -122,6 +125,20 @@ impl State {
                 entry.readable = before;
                 Err(StateError::BodyUsed)
             }
+        }
+    }
+
+    /// Takes a body of which nothing was read, for whoever takes the request over. `None` if some of it was, or may have been.
+    pub(crate) fn take_unread_body(&self, id: u32) -> Option<Body> {
+        if id == 0 {
+            return Some(Body::Empty);
+        }
+        let mut bodies = self.bodies.borrow_mut();
+        let entry = bodies.get_mut(&id).filter(|entry| !entry.begun)?;
+        entry.begun = true;
+        match std::mem::replace(&mut entry.readable, Readable::Used) {
+            Readable::Whole(body) => Some(body),
+            Readable::Busy | Readable::Used => None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::Failure;
 use crate::Outcome;
+use crate::invocation::Invocation;
 use crate::observe::Level;
 use crate::run::Isolate;
 use crate::run::Stage;
@@ -12,6 +13,28 @@ use crate::turn::Verdict;
 
 /// Between two looks at a job of the pool, at least.
 const POOL_TICK: Duration = Duration::from_millis(1);
+
+/// What an invocation whose time is over has not done yet.
+#[derive(Clone, Copy)]
+enum Late {
+    Answer,
+    Body,
+    Background,
+}
+
+// === impl Late ===
+
+impl Late {
+    fn of(invocation: &Invocation) -> Self {
+        if invocation.reply.is_some() {
+            Self::Answer
+        } else if invocation.writing > 0 && !invocation.client_gone {
+            Self::Body
+        } else {
+            Self::Background
+        }
+    }
+}
 
 // === impl Isolate ===
 
@@ -50,22 +73,32 @@ impl Isolate {
         let mut next: Option<Instant> = None;
         for (owner, invocation) in self.state.invocations.borrow().iter() {
             if invocation.deadline <= now {
-                late.push((*owner, invocation.reply.is_some()));
+                late.push((*owner, Late::of(invocation)));
             } else {
                 next = Some(next.map_or(invocation.deadline, |next| next.min(invocation.deadline)));
             }
         }
-        for (owner, unanswered) in late {
+        for (owner, late) in late {
             let limits = self.state.limits.borrow().clone();
-            if unanswered {
-                let message = format!("The worker did not answer within {} ms.", limits.wall.as_millis());
-                self.state.fail(owner, Failure::new(Outcome::WallExceeded, message));
-            } else {
-                let text = format!(
-                    "waitUntil() tasks did not complete within {} s after the response and have been cancelled. See: https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil",
-                    limits.wait_until.as_secs()
-                );
-                self.state.log(owner, Level::Warn, &text);
+            match late {
+                Late::Answer => {
+                    let message = format!("The worker did not answer within {} ms.", limits.wall.as_millis());
+                    self.state.fail(owner, Failure::new(Outcome::WallExceeded, message));
+                }
+                Late::Body => {
+                    let message = format!(
+                        "The body of the answer was not complete {} ms after its head.",
+                        limits.wait_until.as_millis()
+                    );
+                    self.state.fail(owner, Failure::new(Outcome::WallExceeded, message));
+                }
+                Late::Background => {
+                    let text = format!(
+                        "waitUntil() tasks did not complete within {} s after the response and have been cancelled. See: https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil",
+                        limits.wait_until.as_secs()
+                    );
+                    self.state.log(owner, Level::Warn, &text);
+                }
             }
             self.end(owner);
         }

@@ -32,6 +32,7 @@ use crate::message::Event;
 use crate::message::FetchRequest;
 use crate::message::Inbox;
 use crate::message::Message;
+use crate::message::PassedThrough;
 
 /// V8 may use about 1 MiB of it before it throws a `RangeError`.
 const STACK: usize = 4 << 20;
@@ -74,6 +75,8 @@ pub struct Status {
 pub enum Given {
     Answered(http::Response<Body>),
     Failed(Failure),
+    /// The worker failed at it; its origin shall answer, if it has one.
+    PassedThrough(PassedThrough),
     /// The isolate was condemned before it began; give the request to another one.
     Returned(FetchRequest),
 }
@@ -137,6 +140,10 @@ impl IsolateHandle {
             Ok(Answered::Failed(failure)) => {
                 client.leaves = false;
                 Given::Failed(failure)
+            }
+            Ok(Answered::PassedThrough(passed)) => {
+                client.leaves = false;
+                Given::PassedThrough(passed)
             }
             Ok(Answered::Returned(request)) => {
                 client.leaves = false;

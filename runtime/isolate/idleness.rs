@@ -65,8 +65,7 @@ impl Isolate {
             .collect();
         for (owner, unanswered) in owners {
             if unanswered {
-                let message = "The worker's code had hung: nothing is left that could complete its response. A promise is never resolved.";
-                self.state.fail(owner, Failure::new(Outcome::Hung, message));
+                self.state.fail(owner, self.hung());
             } else {
                 self.state.log(
                     owner,
@@ -76,6 +75,16 @@ impl Isolate {
             }
             self.end(owner);
         }
+    }
+
+    /// Why nothing can come any more. Where a turn was cut short, what was lost with it may be what the others wait for.
+    fn hung(&self) -> Failure {
+        if self.interrupted {
+            let message = "Another request exceeded a limit, and what this one waited for ended with it.";
+            return Failure::new(Outcome::IsolateReset, message);
+        }
+        let message = "The worker's code had hung: nothing is left that could complete its response. A promise is never resolved.";
+        Failure::new(Outcome::Hung, message)
     }
 
     fn measure(&mut self) {

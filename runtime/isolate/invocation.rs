@@ -7,7 +7,6 @@ use http::HeaderMap;
 use http::Method;
 use tokio::sync::Semaphore;
 
-use crate::Body;
 use crate::Failure;
 use crate::Ledger;
 use crate::Ticket;
@@ -21,13 +20,15 @@ pub(crate) struct Invocation {
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) cf: Option<Arc<str>>,
+    /// The number of the request's body; 0 without one.
+    pub(crate) body: u32,
     pub(crate) ticket: Arc<Ticket>,
     /// For all of the above.
     pub(crate) _charge: Charge,
     /// Where the answer goes; taken when it has gone.
     pub(crate) reply: Option<Reply>,
     /// The answer, until the turn that gave it has been left: a turn that is ended gives none.
-    pub(crate) answer: Option<http::Response<Body>>,
+    pub(crate) answer: Option<Answered>,
     pub(crate) status: Option<u16>,
     pub(crate) ledger: Ledger,
     pub(crate) started: Instant,
@@ -47,8 +48,12 @@ pub(crate) struct Invocation {
     pub(crate) hooked: bool,
     pub(crate) watches_signal: bool,
     pub(crate) client_gone: bool,
-    /// The first failure; what the log line says.
+    /// `ctx.passThroughOnException()` was called.
+    pub(crate) passes_through: bool,
+    /// The first failure of the handler or of its answer; what the log line says.
     pub(crate) failure: Option<Failure>,
+    /// The first rejection of a `waitUntil` promise. It is the outcome of an invocation that did not fail otherwise.
+    pub(crate) background_failure: Option<Failure>,
 }
 
 // === impl Invocation ===
@@ -61,7 +66,7 @@ impl Invocation {
         {
             self.ticket.note_cpu(self.ledger.cpu_ns);
             // The client may have gone; the guard on its side says so.
-            let _ = reply.send(Answered::Response(answer));
+            let _ = reply.send(answer);
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Limits {
     pub timers: u32,
     /// Operations one invocation may have in flight.
     pub operations: u32,
+    /// Names and values of all headers of an answer, in bytes on the wire.
+    pub answer_header_bytes: usize,
     /// Bytes of console output that one invocation may write before the rest is dropped.
     pub log_bytes: usize,
 }
@@ -41,6 +43,8 @@ pub(crate) const BODY_BYTES: usize = 1 << 10;
 /// Resizable ArrayBuffers, WebAssembly memories and instances that are alive in one isolate. Each is a mapping of the process,
 /// of which Linux allows 65,530.
 pub(crate) const RESERVATIONS: usize = 2_000;
+/// Rejections of one turn that are told of; there is no word of more.
+pub(crate) const REJECTIONS: usize = 10_000;
 /// Rounds of `unhandledrejection` handlers in one turn.
 pub(crate) const REJECTION_ROUNDS: usize = 16;
 
@@ -56,6 +60,7 @@ impl Default for Limits {
             memory: 128 << 20,
             timers: 10_000,
             operations: 1_000,
+            answer_header_bytes: 128 << 10,
             log_bytes: 256 << 10,
         }
     }

@@ -44,8 +44,18 @@ pub(crate) type Reply = oneshot::Sender<Answered>;
 pub(crate) enum Answered {
     Response(http::Response<Body>),
     Failed(Failure),
+    /// The worker failed, and wants its origin to answer instead.
+    PassedThrough(PassedThrough),
     /// The isolate takes no new invocation; nothing of the request was used.
     Returned(FetchRequest),
+}
+
+/// A request that its worker failed at after `ctx.passThroughOnException()`, as it came.
+#[derive(Debug)]
+pub struct PassedThrough {
+    pub request: FetchRequest,
+    /// Why the worker did not answer it.
+    pub failure: Failure,
 }
 
 /// A request, as it crosses the seam.

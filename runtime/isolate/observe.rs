@@ -8,6 +8,7 @@ use holm_metrics::WorkerStats;
 
 use crate::Ledger;
 use crate::Outcome;
+use crate::RequestId;
 use crate::Ticket;
 
 /// The level of a console call.
@@ -25,6 +26,8 @@ pub struct LogRecord<'a> {
     pub level: Level,
     /// The invocation's number in its isolate; 0 in global scope.
     pub invocation: u32,
+    /// Of the request that the invocation is for, while it lasts.
+    pub request_id: Option<RequestId>,
     pub text: &'a str,
 }
 

@@ -24,7 +24,7 @@ pub enum Outcome {
     StartupExceeded,
     /// The client went away before the answer. The client's doing.
     ClientGone,
-    /// The isolate was dropped while the invocation ran, for another invocation's fault.
+    /// The isolate was dropped while the invocation ran, or what it waited for ended, for another invocation's fault.
     IsolateReset,
     /// The worker's or the server's bounds on concurrency and queues are reached.
     Overloaded,

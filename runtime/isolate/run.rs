@@ -87,6 +87,8 @@ pub(crate) struct Isolate {
     status: Arc<Status>,
     pub(crate) ambient: Arc<AmbientWaker>,
     pub(crate) stage: Stage,
+    /// A turn was ended before its end: what others waited for may never come.
+    pub(crate) interrupted: bool,
     /// No deadline of an invocation comes before this.
     pub(crate) sweep_at: Option<Instant>,
     /// When the loop's timer fires. It may be early; then it is set anew. Moving it for every event would cost more.
@@ -151,6 +153,7 @@ impl Isolate {
             status,
             ambient,
             stage: Stage::Blank,
+            interrupted: false,
             sweep_at: None,
             alarm: None,
         })
@@ -274,18 +277,23 @@ impl Isolate {
             return;
         };
         let (verdict, cpu_ns) = self.turn(owner, left, work);
-        let done = self.state.with(owner, |invocation| {
+        let after = self.state.with(owner, |invocation| {
             invocation.ledger.cpu_ns += cpu_ns;
             invocation.ledger.turns += 1;
-            invocation.is_done()
+            (invocation.is_done(), invocation.deadline)
         });
         if self.state.jobs.get() > 0 {
             self.look_at_pool(Instant::now());
         }
         if verdict != Verdict::Left {
             self.judge(owner, verdict);
-        } else if done.unwrap_or(false) {
-            self.end(owner);
+            return;
+        }
+        match after {
+            Ok((true, _)) => self.end(owner),
+            // An answer has moved it.
+            Ok((false, deadline)) => self.sweep_before(deadline),
+            Err(_) => {}
         }
     }
 
@@ -375,6 +383,7 @@ impl Isolate {
                 format!("The worker exceeded its memory limit of {} MiB.", limits.memory >> 20),
             ),
         };
+        self.interrupted = true;
         self.state.fail_ended(owner, failure);
         self.end(owner);
         self.condemn();
@@ -448,11 +457,13 @@ impl Isolate {
         let crate::message::FetchRequest { method, url, headers, body, cf, ticket } = request;
         ticket.begin();
         let charge = self.state.memory.charge(head_bytes(&url, &headers));
+        let body = self.state.add_body(owner, body);
         let invocation = Invocation {
             method,
             url,
             headers,
             cf,
+            body,
             ticket,
             _charge: charge,
             reply: Some(reply),
@@ -470,15 +481,18 @@ impl Isolate {
             hooked: false,
             watches_signal: false,
             client_gone: false,
+            passes_through: false,
             failure: None,
+            background_failure: None,
         };
         self.state.invocations.borrow_mut().insert(owner, invocation);
-        let body = self.state.add_body(owner, body);
         self.sweep_before(deadline);
-        self.turn_of(owner, |scope, _state, hooks| {
-            let owner = v8::Integer::new_from_unsigned(scope, owner).into();
-            let body = v8::Integer::new_from_unsigned(scope, body).into();
-            turn::call(scope, &hooks.fetch, &[owner, body]);
+        self.turn_of(owner, |scope, state, hooks| {
+            let arguments = [owner, body].map(|id| v8::Integer::new_from_unsigned(scope, id).into());
+            if turn::call(scope, &hooks.fetch, &arguments).is_none() && !scope.is_execution_terminating() {
+                // The shim throws only where a script has broken what it stands on.
+                state.fail(owner, Failure::new(Outcome::Exception, "The worker's handler could not be called."));
+            }
         });
     }
 
@@ -560,9 +574,11 @@ impl Isolate {
         if let Poll::Ready(Err(error)) = polled
             && let Some(worker) = self.state.worker()
         {
-            worker.observer.log(&LogRecord { level: Level::Error, invocation: 0, text: &error.to_string() });
+            let text = error.to_string();
+            worker.observer.log(&LogRecord { level: Level::Error, invocation: 0, request_id: None, text: &text });
         }
         if terminated || self.state.heap_exceeded.replace(false) {
+            self.interrupted = true;
             self.runtime.v8_isolate().cancel_terminate_execution();
             self.condemn();
         }
@@ -611,7 +627,7 @@ impl Isolate {
             }
         }
         let Some(worker) = self.state.worker() else { return };
-        let failure = invocation.failure.as_ref();
+        let failure = invocation.failure.as_ref().or(invocation.background_failure.as_ref());
         let stack = failure.and_then(|failure| failure.stack.as_deref()).map(|stack| worker.map_stack(stack));
         let outcome = match failure {
             Some(failure) => failure.outcome,

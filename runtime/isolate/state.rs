@@ -18,14 +18,17 @@ use tokio::sync::Semaphore;
 use crate::Body;
 use crate::Failure;
 use crate::Limits;
+use crate::Outcome;
 use crate::WorkerCode;
 use crate::bodies::OwnedBody;
 use crate::invocation::Invocation;
 use crate::memory::Account;
 use crate::memory::OverLimit;
 use crate::message::Answered;
+use crate::message::FetchRequest;
 use crate::message::Inbox;
 use crate::message::Message;
+use crate::message::PassedThrough;
 use crate::message::Settle;
 use crate::observe::Level;
 use crate::observe::LogRecord;
@@ -65,6 +68,8 @@ pub struct State {
     pub(crate) jobs: Cell<u32>,
     /// The invocations that were answered in the turn that runs.
     answered: RefCell<Vec<Owner>>,
+    /// Console output of code that no live invocation owns, in bytes.
+    unowned_log_bytes: Cell<usize>,
 }
 
 /// What a promise settles with, as a value that never left the isolate.
@@ -74,6 +79,9 @@ pub type SettledHere = Result<v8::Global<v8::Value>, v8::Global<v8::Value>>;
 pub(crate) struct Rejection {
     pub(crate) promise: v8::Global<v8::Promise>,
     pub(crate) reason: Option<v8::Global<v8::Value>>,
+    /// The async context that it happened in: whose it is, also in a turn of somebody else.
+    pub(crate) context: v8::Global<v8::Value>,
+    /// In whose turn it happened.
     pub(crate) owner: Owner,
 }
 
@@ -160,6 +168,7 @@ impl State {
             pool: Arc::default(),
             jobs: Cell::new(0),
             answered: RefCell::default(),
+            unowned_log_bytes: Cell::new(0),
         }
     }
 
@@ -449,6 +458,12 @@ impl State {
 
     // --- the answer
 
+    /// What the headers of an answer may take.
+    #[must_use]
+    pub fn answer_header_bytes(&self) -> usize {
+        self.limits.borrow().answer_header_bytes
+    }
+
     /// The answer of `owner`; it goes out once the turn has been left. Answers `false` when there has been one before.
     ///
     /// # Errors
@@ -461,7 +476,7 @@ impl State {
             }
             invocation.status = Some(response.status().as_u16());
             invocation.deadline = Instant::now() + wait;
-            invocation.answer = Some(response);
+            invocation.answer = Some(Answered::Response(response));
             self.answered.borrow_mut().push(owner);
             true
         })
@@ -472,49 +487,92 @@ impl State {
         std::mem::take(&mut *self.answered.borrow_mut())
     }
 
-    /// Answers `owner` with a failure, unless an answer has gone out. The first reason is what its record says.
+    /// Answers `owner` with a failure, unless there is an answer. The first reason is what its record says.
     pub fn fail(&self, owner: Owner, failure: Failure) {
-        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
-            let failure = invocation.failure.get_or_insert(failure);
-            if invocation.answer.is_none()
-                && let Some(reply) = invocation.reply.take()
-            {
-                invocation.ticket.note_cpu(invocation.ledger.cpu_ns);
-                let _ = reply.send(Answered::Failed(failure.clone()));
-                invocation.deadline = Instant::now() + self.limits.borrow().wait_until;
-            }
+        let mut invocations = self.invocations.borrow_mut();
+        let Some(invocation) = invocations.get_mut(&owner) else { return };
+        let failure = invocation.failure.get_or_insert(failure).clone();
+        if invocation.reply.is_none() || invocation.answer.is_some() {
+            return;
         }
+        invocation.deadline = Instant::now() + self.limits.borrow().wait_until;
+        invocation.answer = Some(match self.passed_through(invocation, failure.outcome) {
+            Some(request) => Answered::PassedThrough(PassedThrough { request, failure }),
+            None => Answered::Failed(failure),
+        });
+        self.answered.borrow_mut().push(owner);
     }
 
-    /// The same for a turn that was ended: the answer that it may have given is not sent.
+    /// The same for a turn that was ended: what it may have answered is not sent.
     pub(crate) fn fail_ended(&self, owner: Owner, failure: Failure) {
         if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner)
             && invocation.answer.take().is_some()
         {
             invocation.status = None;
+            invocation.failure = None;
         }
         self.fail(owner, failure);
     }
 
-    /// Writes a line to the worker's log, within the owner's bound on log bytes.
+    /// A promise that was given to `waitUntil` was rejected. The answer, if it is still to come, does not fail for that.
+    pub fn fail_in_background(&self, owner: Owner, failure: Failure) {
+        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
+            invocation.background_failure.get_or_insert(failure);
+        }
+    }
+
+    /// Writes a line to the worker's log, within the bound on log bytes of its owner. What an ended invocation left behind
+    /// writes on the account of the one in whose turn it runs.
     pub fn log(&self, owner: Owner, level: Level, text: &str) {
         let Some(worker) = self.worker() else { return };
         let limit = self.limits.borrow().log_bytes;
-        if let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
-            let before = invocation.ledger.log_bytes;
-            invocation.ledger.log_bytes = before.saturating_add(text.len());
-            if invocation.ledger.log_bytes > limit {
-                if before <= limit {
-                    worker.observer.log(&LogRecord {
-                        level: Level::Warn,
-                        invocation: owner,
-                        text: "[log limit reached, the rest of this request's output is dropped]",
-                    });
+        let (before, after, request_id) = {
+            let mut invocations = self.invocations.borrow_mut();
+            let request_id = invocations.get(&owner).map(|invocation| invocation.ticket.request_id);
+            let account = if request_id.is_some() { owner } else { self.current.get() };
+            let before = match invocations.get_mut(&account) {
+                Some(invocation) => {
+                    let after = invocation.ledger.log_bytes.saturating_add(text.len());
+                    std::mem::replace(&mut invocation.ledger.log_bytes, after)
                 }
-                return;
-            }
+                None => self.unowned_log_bytes.replace(self.unowned_log_bytes.get().saturating_add(text.len())),
+            };
+            (before, before.saturating_add(text.len()), request_id)
+        };
+        let record = LogRecord { level, invocation: owner, request_id, text };
+        if after <= limit {
+            worker.observer.log(&record);
+        } else if before <= limit {
+            let text = "[log limit reached, the rest of this request's output is dropped]";
+            worker.observer.log(&LogRecord { level: Level::Warn, text, ..record });
         }
-        worker.observer.log(&LogRecord { level, invocation: owner, text });
+    }
+
+    // --- passThroughOnException
+
+    /// From here on, the worker's origin answers if `owner` fails.
+    ///
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn pass_through(&self, owner: Owner) -> Result<(), StateError> {
+        self.with(owner, |invocation| invocation.passes_through = true)
+    }
+
+    /// The request of an invocation that failed, for the worker's origin: if the script has asked for that, there is one, and
+    /// nothing of the body was read. A limit is not an exception, and ends the request.
+    fn passed_through(&self, invocation: &Invocation, outcome: Outcome) -> Option<FetchRequest> {
+        let passes = invocation.passes_through && matches!(outcome, Outcome::Exception | Outcome::Hung);
+        if !passes || self.worker.borrow().as_ref().is_none_or(|worker| worker.origin.is_none()) {
+            return None;
+        }
+        Some(FetchRequest {
+            method: invocation.method.clone(),
+            url: invocation.url.clone(),
+            headers: invocation.headers.clone(),
+            body: self.take_unread_body(invocation.body)?,
+            cf: invocation.cf.clone(),
+            ticket: Arc::clone(&invocation.ticket),
+        })
     }
 
     /// Asks for a poll of the engine's own event loop.

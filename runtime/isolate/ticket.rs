@@ -6,7 +6,9 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU16;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -30,6 +32,10 @@ pub struct Ticket {
     /// CPU time up to the head of the answer, in nanoseconds; `UNKNOWN` before it.
     head_cpu_ns: AtomicU64,
     begun: AtomicBool,
+    passed_through: AtomicBool,
+    /// Of the answer that went out; 0 before it.
+    status: AtomicU16,
+    unsendable: OnceLock<String>,
     last_word: Mutex<Option<LastWord>>,
 }
 
@@ -53,6 +59,9 @@ impl Ticket {
             wants_cpu: AtomicBool::new(false),
             head_cpu_ns: AtomicU64::new(UNKNOWN),
             begun: AtomicBool::new(false),
+            passed_through: AtomicBool::new(false),
+            status: AtomicU16::new(0),
+            unsendable: OnceLock::new(),
             last_word: Mutex::default(),
         })
     }
@@ -133,6 +142,43 @@ impl Ticket {
     pub fn head_cpu(&self) -> Option<Duration> {
         let nanoseconds = self.head_cpu_ns.load(Ordering::Relaxed);
         (self.wants_cpu() && nanoseconds != UNKNOWN).then(|| Duration::from_nanos(nanoseconds))
+    }
+
+    // --- the answer
+
+    /// The door answers with this status.
+    pub fn answered(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
+
+    /// What the client was answered with; `None` while it was not, or when it had gone before.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        Some(self.status.load(Ordering::Relaxed)).filter(|status| *status != 0)
+    }
+
+    /// The worker's answer cannot be sent as it is; the client gets an error in its place.
+    pub fn cannot_send(&self, why: &str) {
+        let _ = self.unsendable.set(why.to_owned());
+    }
+
+    /// Why the worker's own answer did not go out.
+    #[must_use]
+    pub fn unsendable(&self) -> Option<&str> {
+        self.unsendable.get().map(String::as_str)
+    }
+
+    /// The worker failed, and its origin answered.
+    pub fn pass_through(&self) {
+        self.passed_through.store(true, Ordering::Relaxed);
+        if let Some(stats) = &self.stats {
+            stats.passed_through.increment();
+        }
+    }
+
+    #[must_use]
+    pub fn is_passed_through(&self) -> bool {
+        self.passed_through.load(Ordering::Relaxed)
     }
 
     // --- the end

@@ -13,6 +13,7 @@ use crate::State;
 use crate::hooks::Hooks;
 use crate::interrupt::HeapWatch;
 use crate::limits::REJECTION_ROUNDS;
+use crate::limits::REJECTIONS;
 use crate::state::Owner;
 use crate::state::Rejection;
 use crate::watchdog::Slot;
@@ -69,6 +70,8 @@ pub(crate) fn run(
     };
     if verdict != Verdict::Left {
         isolate.cancel_terminate_execution();
+        // Nobody is left to be told.
+        state.rejections.borrow_mut().clear();
     }
     state.current.set(0);
     verdict
@@ -92,19 +95,15 @@ fn report_rejections(scope: &mut v8::PinScope<'_, '_>, state: &State, hooks: &Ho
         if rejections.is_empty() {
             return;
         }
-        for Rejection { promise, reason, owner } in rejections {
+        for Rejection { promise, reason, context, owner } in rejections {
             let promise = v8::Local::new(scope, promise);
+            let context = v8::Local::new(scope, context);
             let owner = v8::Integer::new_from_unsigned(scope, owner).into();
-            match reason {
-                Some(reason) => {
-                    let reason = v8::Local::new(scope, reason);
-                    call(scope, &hooks.rejection, &[promise.into(), reason, owner]);
-                }
-                None => {
-                    let reason = promise.result(scope);
-                    call(scope, &hooks.rejection_handled, &[promise.into(), reason]);
-                }
-            }
+            let (hook, reason) = match reason {
+                Some(reason) => (&hooks.rejection, v8::Local::new(scope, reason)),
+                None => (&hooks.rejection_handled, promise.result(scope)),
+            };
+            call(scope, hook, &[promise.into(), reason, owner, context]);
             if scope.is_execution_terminating() {
                 return;
             }
@@ -113,17 +112,21 @@ fn report_rejections(scope: &mut v8::PinScope<'_, '_>, state: &State, hooks: &Ho
     }
 }
 
-/// Notes rejections without a listener, with the invocation in whose turn they happened.
+/// Notes rejections without a listener, with the async context that they happened in.
 pub(crate) extern "C" fn on_promise_reject(message: v8::PromiseRejectMessage<'_>) {
     v8::callback_scope!(unsafe scope, &message);
     let Some(state) = scope.get_slot::<Rc<State>>().map(Rc::clone) else { return };
     let promise = message.get_promise();
+    let told = state.rejections.borrow().len() < REJECTIONS;
+    let context = scope.get_continuation_preserved_embedder_data();
+    let context = v8::Global::new(scope, context);
     match message.get_event() {
-        v8::PromiseRejectEvent::PromiseRejectWithNoHandler => {
+        v8::PromiseRejectEvent::PromiseRejectWithNoHandler if told => {
             let reason = message.get_value().unwrap_or_else(|| v8::undefined(scope).into());
             let rejection = Rejection {
                 promise: v8::Global::new(scope, promise),
                 reason: Some(v8::Global::new(scope, reason)),
+                context,
                 owner: state.current.get(),
             };
             state.rejections.borrow_mut().push(rejection);
@@ -133,11 +136,13 @@ pub(crate) extern "C" fn on_promise_reject(message: v8::PromiseRejectMessage<'_>
             let mut rejections = state.rejections.borrow_mut();
             let before = rejections.len();
             rejections.retain(|rejection| rejection.reason.is_none() || rejection.promise != promise);
-            if rejections.len() == before {
-                rejections.push(Rejection { promise, reason: None, owner: state.current.get() });
+            if told && rejections.len() == before {
+                rejections.push(Rejection { promise, reason: None, context, owner: state.current.get() });
             }
         }
-        v8::PromiseRejectEvent::PromiseRejectAfterResolved | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
+        v8::PromiseRejectEvent::PromiseRejectWithNoHandler
+        | v8::PromiseRejectEvent::PromiseRejectAfterResolved
+        | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
     }
 }
 

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::Limits;
 use crate::Observer;
+use crate::Origin;
 
 /// How a module's bytes are offered to the importer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct WorkerCode {
     pub observer: Arc<dyn Observer>,
     /// What the APIs need of the world for this worker; the APIs know its type.
     pub outside: Arc<dyn Any + Send + Sync>,
+    /// What answers in its place when it failed and asked for that.
+    pub origin: Option<Arc<dyn Origin>>,
     pub(crate) caches: Caches,
 }
 
@@ -67,6 +70,8 @@ pub struct WorkerParts {
     pub observer: Arc<dyn Observer>,
     /// What the APIs need of the world for this worker; the APIs know its type.
     pub outside: Arc<dyn Any + Send + Sync>,
+    /// What answers in its place when it failed and asked for that.
+    pub origin: Option<Arc<dyn Origin>>,
 }
 
 // === impl WorkerCode ===
@@ -83,6 +88,7 @@ impl From<WorkerParts> for WorkerCode {
             limits,
             observer,
             outside,
+            origin,
         } = parts;
         Self {
             name,
@@ -94,6 +100,7 @@ impl From<WorkerParts> for WorkerCode {
             limits,
             observer,
             outside,
+            origin,
             caches: Caches::default(),
         }
     }

@@ -86,6 +86,8 @@ pub struct WorkerStats {
     pub starts: Counter,
     pub start_failures: Counter,
     pub evictions: Counter,
+    /// Requests that the worker failed at and its origin answered.
+    pub passed_through: Counter,
     /// By [`Shed`].
     pub sheds: Labelled,
     last_error: Mutex<Option<LastError>>,
@@ -152,6 +154,7 @@ impl WorkerStats {
             starts: Counter::new(),
             start_failures: Counter::new(),
             evictions: Counter::new(),
+            passed_through: Counter::new(),
             sheds: Labelled::new(Shed::LABELS),
             last_error: Mutex::default(),
             recorded: Mutex::default(),

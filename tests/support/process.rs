@@ -50,6 +50,12 @@ fn holm() -> Command {
     command
 }
 
+fn send_signal(name: &str, processes: &[u32]) {
+    let processes = processes.iter().map(u32::to_string);
+    let sent = Command::new("kill").args(["-s", name]).args(processes).status().unwrap();
+    assert!(sent.success());
+}
+
 /// Runs a command to its end.
 pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ended {
     let mut command = holm();
@@ -70,8 +76,12 @@ impl Process {
 
     /// Sends a signal by name: `TERM`, `HUP`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        send_signal(name, &[self.child.id()]);
+    }
+
+    /// Sends a signal to it and to the processes that it started.
+    pub fn signal_family(&self, name: &str) {
+        send_signal(name, &self.family());
     }
 
     /// It and the processes that it started.

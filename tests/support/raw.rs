@@ -50,6 +50,11 @@ impl Raw {
         self.text()
     }
 
+    /// What was received so far does not count any more.
+    pub fn forget(&mut self) {
+        self.received.clear();
+    }
+
     /// Reads until the other side closes.
     pub fn read_to_end(&mut self) -> String {
         while self.read() > 0 {}

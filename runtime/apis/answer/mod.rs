@@ -25,6 +25,9 @@ pub enum AnswerError {
     #[class(type)]
     #[error("Responses may only be constructed with status codes in the range 200 to 599, inclusive.")]
     Status,
+    #[class(range)]
+    #[error("The headers of the response are larger than {0} bytes.")]
+    HeadersTooLarge(usize),
     #[class(type)]
     #[error("The body of an answer is a string, bytes or a body.")]
     Body,
@@ -42,7 +45,13 @@ pub fn op_respond<'s>(
 ) -> Result<(), AnswerError> {
     let state = seam::state(scope)?;
     let status = StatusCode::from_u16(status).map_err(|_| AnswerError::Status)?;
+    let list = headers.len();
     let headers = seam::headers_from(&headers)?;
+    // The front would not send more. In the list a header has one separator less than two, and four on the wire.
+    let (bytes, most) = (list + 2 * headers.len() + 1, state.answer_header_bytes());
+    if bytes > most {
+        return Err(AnswerError::HeadersTooLarge(most));
+    }
     let body = if body.is_null_or_undefined() {
         Body::Empty
     } else if let Ok(text) = v8::Local::<v8::String>::try_from(body) {
@@ -67,8 +76,8 @@ pub fn op_respond<'s>(
     Ok(())
 }
 
-/// The invocation failed. 0: it threw. 1: no handler. 2: its answer is no `Response`. 3: work after the answer failed. 4: the
-/// answer's stream failed.
+/// The invocation failed. 0: it threw. 1: no handler. 2: its answer is no `Response`. 3: a promise of `waitUntil` was rejected.
+/// 4: the answer's stream failed.
 #[op2(nofast, reentrant)]
 pub fn op_fail<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -81,6 +90,8 @@ pub fn op_fail<'s>(
     let Some((message, stack)) = holm_isolate::describe(scope, error) else { return Ok(()) };
     if kind == 3 {
         log_error(&state, owner, "Uncaught (in waitUntil)", &message, stack.as_deref());
+        // Its stack stands in that line.
+        state.fail_in_background(owner, Failure::new(Outcome::Exception, format!("waitUntil(): {message}")));
         return Ok(());
     }
     let outcome = if kind == 1 { Outcome::NoHandler } else { Outcome::Exception };
@@ -110,6 +121,12 @@ fn log_error(state: &holm_isolate::State, owner: u32, prefix: &str, message: &st
         _ => message.trim_start_matches("Uncaught ").to_owned(),
     };
     state.log(owner, Level::Error, &format!("{prefix} {text}"));
+}
+
+/// The worker's origin shall answer if the invocation fails.
+#[op2(fast)]
+pub fn op_pass_through(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32) -> Result<(), StateError> {
+    seam::state(scope)?.pass_through(owner)
 }
 
 #[op2(fast)]

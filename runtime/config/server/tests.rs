@@ -345,3 +345,18 @@ egress = "any"
         ]
     );
 }
+
+#[test]
+fn a_worker_may_have_an_origin() {
+    let worker = |origin: &str| {
+        format!("server.http = \"127.0.0.1:1\"\n[[worker]]\nproject = \"workers/hello\"\norigin = {origin}\n")
+    };
+    let config = loaded(&server(&worker("\"http://127.0.0.1:3000\"")));
+    assert_eq!(config.workers[0].origin.as_ref().map(Origin::as_str), Some("http://127.0.0.1:3000"));
+    assert_eq!(
+        errors(&worker("\"http://a.example/path\"")),
+        [
+            "error 4:10 `worker[0].origin` cannot be \"http://a.example/path\": it has a path; a request keeps its own | write a scheme, a host and a port: \"http://127.0.0.1:3000\""
+        ]
+    );
+}

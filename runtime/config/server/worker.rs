@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::decode::worker_limits;
 use super::egress;
-use super::{Location, WorkerEntry, WorkerSource};
+use super::{Location, Origin, WorkerEntry, WorkerSource};
 use crate::decode::{At, Decode, Fields, Located, Report};
 use crate::diagnostic::Severity;
 use crate::limits::Limits;
@@ -35,6 +35,7 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
     let vars = fields.at("vars").map(|at| vars(&at, report)).unwrap_or_default();
     let limits = fields.at("limits").map_or(*server, |at| worker_limits(&at, server, report));
     let egress = fields.at("egress").map(|at| egress::worker(&at, report)).unwrap_or_default();
+    let origin = fields.at("origin").and_then(|at| Origin::decode(&at, report));
     fields.finish(report);
     let mut diagnostic = report.source.diagnostic(Severity::Error, &at.node.span, String::new());
     diagnostic.key = Some(at.key.clone());
@@ -47,6 +48,7 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
         vars,
         limits,
         egress,
+        origin,
         location: Location { diagnostic },
     })
 }
