@@ -11,6 +11,7 @@ use holm_apis::fetch::outbound::Exchange;
 use holm_apis::fetch::outbound::FetchError;
 use holm_apis::fetch::outbound::Outbound;
 use holm_apis::fetch::outbound::OutboundRequest;
+use holm_host::Admission;
 use holm_host::Host;
 use holm_host::HostOptions;
 use holm_host::Isolation;
@@ -35,6 +36,15 @@ use tokio::runtime::Runtime;
 
 /// The smallest useful worker.
 pub const HELLO: &str = r#"export default { fetch(request, env, ctx) { return new Response("Hello World"); } };"#;
+
+/// No bench is to reach them.
+const ADMISSION: Admission = Admission {
+    tenant_concurrency: 1_000_000,
+    tenant_queue: 1_000_000,
+    tenant_isolates: 1_000_000,
+    starts: 256,
+    start_queue: 65_536,
+};
 
 /// The engine and a front runtime.
 pub struct Bench {
@@ -88,10 +98,10 @@ impl Bench {
     /// A host whose isolates are watched by `watchdog`.
     pub fn host_under(&self, watchdog: Watchdog, spares: usize) -> Host {
         let isolation =
-            Isolation { isolates: 1_000_000, heap_bytes: u64::MAX, idle: Duration::from_secs(3600), spares };
+            Isolation { isolates: 1_000_000, memory_bytes: u64::MAX, idle: Duration::from_secs(3600), spares };
         let _entered = self.runtime.enter();
         let isolate = IsolateOptions { watchdog, ..self.options.clone() };
-        Host::new(HostOptions { isolate, isolation })
+        Host::new(HostOptions { isolate, isolation, admission: ADMISSION })
     }
 }
 
@@ -118,11 +128,15 @@ fn code_with(source: &str, observer: Arc<dyn Observer>) -> WorkerCode {
 }
 
 pub fn worker_with(source: &str, observer: Arc<dyn Observer>) -> Arc<Worker> {
-    Worker::new(WorkerSpec { code: code_with(source, observer), concurrency: 1024, queue: 1024 })
+    deployed(code_with(source, observer))
 }
 
 pub fn worker(source: &str) -> Arc<Worker> {
-    Worker::new(WorkerSpec { code: code(source), concurrency: 1024, queue: 1024 })
+    deployed(code(source))
+}
+
+fn deployed(code: WorkerCode) -> Arc<Worker> {
+    Worker::new(WorkerSpec { code, tenant: "bench".to_owned(), concurrency: 1024, queue: 1024, isolates: 1 })
 }
 
 pub fn get(url: &str) -> FetchRequest {
@@ -132,6 +146,7 @@ pub fn get(url: &str) -> FetchRequest {
         headers: http::HeaderMap::new(),
         body: Body::Empty,
         cf: None,
+        cpu: None,
         ticket: Ticket::detached(),
     }
 }

@@ -15,6 +15,7 @@ use holm_front::Incoming;
 use holm_front::TurnedAway;
 use holm_front::Workers;
 use holm_host::Host;
+use holm_host::Routed;
 use holm_host::Worker;
 use holm_host::WorkerSpec;
 use holm_isolate::Body;
@@ -35,6 +36,8 @@ use holm_stores::fetch::HttpOutbound;
 /// What a worker is made of.
 pub(super) struct Deployment {
     pub(super) name: String,
+    /// Whose worker it is.
+    pub(super) tenant: String,
     pub(super) bundle: Bundle,
     pub(super) compatibility: Compatibility,
     pub(super) vars: BTreeMap<String, serde_json::Value>,
@@ -49,7 +52,7 @@ pub(super) struct Deployment {
 
 impl Deployment {
     pub(super) fn into_worker(self) -> Arc<Worker> {
-        let Self { name, bundle, compatibility, vars, limits, observer, outbound, origin } = self;
+        let Self { name, tenant, bundle, compatibility, vars, limits, observer, outbound, origin } = self;
         let modules: HashMap<String, Source> = bundle
             .modules
             .into_iter()
@@ -71,8 +74,14 @@ impl Deployment {
             outside: Arc::new(Outside { outbound: Arc::new(outbound) }),
             origin,
         });
-        let concurrency = usize::try_from(limits.concurrency).unwrap_or(usize::MAX);
-        Worker::new(WorkerSpec { code, concurrency, queue: usize::try_from(limits.queue).unwrap_or(usize::MAX) })
+        let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        Worker::new(WorkerSpec {
+            code,
+            tenant,
+            concurrency: count(limits.concurrency),
+            queue: count(limits.queue),
+            isolates: count(limits.isolates_per_worker),
+        })
     }
 }
 
@@ -127,22 +136,23 @@ pub(super) struct HostWorkers {
 // === impl HostWorkers ===
 
 impl Workers for HostWorkers {
-    type Worker = Arc<Worker>;
+    type Worker = Routed;
 
-    fn route(&self, https: bool, host: &str, path: &str) -> Option<Arc<Worker>> {
+    fn route(&self, https: bool, host: &str, path: &str) -> Option<Routed> {
         self.host.route(https, host, path)
     }
 
-    async fn dispatch(&self, worker: &Arc<Worker>, event: Incoming) -> Result<http::Response<Body>, Failure> {
-        self.host.dispatch(worker, fetch_request(event)).await
+    async fn dispatch(&self, routed: &Routed, event: Incoming) -> Result<http::Response<Body>, Failure> {
+        let request = FetchRequest { cpu: routed.cpu, ..fetch_request(event) };
+        self.host.dispatch(&routed.worker, request).await
     }
 
-    fn stats(&self, worker: &Arc<Worker>) -> Option<Arc<WorkerStats>> {
-        worker.code().observer.stats().map(Arc::clone)
+    fn stats(&self, routed: &Routed) -> Option<Arc<WorkerStats>> {
+        routed.worker.code().observer.stats().map(Arc::clone)
     }
 
-    fn turned_away(&self, worker: &Arc<Worker>, request: &TurnedAway<'_>, failure: &Failure) {
-        worker.code().observer.ended(&InvocationRecord {
+    fn turned_away(&self, routed: &Routed, request: &TurnedAway<'_>, failure: &Failure) {
+        routed.worker.code().observer.ended(&InvocationRecord {
             invocation: 0,
             outcome: failure.outcome,
             method: request.method.as_str(),
@@ -167,6 +177,7 @@ pub(super) fn fetch_request(event: Incoming) -> FetchRequest {
         headers: event.headers,
         body: event.body,
         cf,
+        cpu: None,
         ticket: event.ticket,
     }
 }

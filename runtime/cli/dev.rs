@@ -25,6 +25,7 @@ use holm_front::Transport;
 use holm_front::Workers;
 use holm_host::Catalog;
 use holm_host::Isolation;
+use holm_host::Routed;
 use holm_host::Worker;
 use holm_isolate::Body;
 use holm_isolate::Failure;
@@ -53,9 +54,10 @@ pub(super) fn run(args: DevArgs) -> Exit {
     let terminal = Terminal::new(args.log_level);
     let limits = Limits::default();
     let engine = process::engine(limits.memory_mb);
-    let isolation = Isolation { isolates: 16, heap_bytes: u64::MAX, idle: Duration::from_secs(3600), spares: 1 };
+    let isolation = Isolation { isolates: 16, memory_bytes: u64::MAX, idle: Duration::from_secs(3600), spares: 1 };
     let started = process::runtime(None).map_err(anyhow::Error::from).and_then(|runtime| {
-        Process::start(engine, &runtime, isolation, Egress::PublicAndLoopback).map(|process| (runtime, process))
+        Process::start(engine, &runtime, isolation, process::admission(&limits), Egress::PublicAndLoopback)
+            .map(|process| (runtime, process))
     });
     let (runtime, process) = match started {
         Ok(started) => started,
@@ -214,6 +216,7 @@ impl Dev {
         let outbound = deploy::outbound(&self.process.outbound, &project.name, &limits, |_| {});
         let worker = Deployment {
             name: project.name.clone(),
+            tenant: project.name.clone(),
             bundle: bundled.bundle,
             compatibility: project.compatibility.clone(),
             vars: project.vars.effective(),
@@ -317,7 +320,7 @@ struct DevWorkers {
 
 /// Where a request goes.
 enum Target {
-    Worker(Arc<Worker>),
+    Worker(Routed),
     /// No version has come up yet.
     Nothing,
 }

@@ -75,6 +75,7 @@ impl Pages for Metrics {
         self.process(&mut page);
         self.door(&mut page);
         self.isolates(&mut page);
+        self.queues(&mut page);
         if self.ledger.is_none() {
             self.registry.forget_unused();
         }
@@ -283,6 +284,30 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    /// What waits, right now.
+    fn queues(&self, page: &mut Page) {
+        page.single(
+            Kind::Gauge,
+            "holm_isolate_starts_waiting",
+            "Starts of isolates that wait for their turn.",
+            self.host.waiting_starts(),
+        );
+        let mut family =
+            page.family(Kind::Gauge, "holm_worker_queue", "Requests that wait for one of their worker's places.");
+        for worker in self.host.catalog().workers() {
+            if let Some(stats) = worker.code().observer.stats() {
+                family.sample(&of(stats), worker.waiting());
+            }
+        }
+        let mut family =
+            page.family(Kind::Gauge, "holm_tenant_queue", "Requests that wait for one of their tenant's places.");
+        for (tenant, waiting) in self.host.tenant_queues() {
+            family.sample(&[("tenant", &tenant)], waiting);
+        }
+    }
+}
+
 fn labelled(page: &mut Page, name: &'static str, help: &str, label: &'static str, counters: &Labelled) {
     let mut family = page.family(Kind::Counter, name, help);
     for (value, count) in counters.iter() {
@@ -334,13 +359,42 @@ fn starts(page: &mut Page, workers: &[Arc<WorkerStats>]) {
     counter(page, workers, "holm_isolate_start_failures_total", "Workers that failed to start.", |stats| {
         stats.start_failures.get()
     });
-    counter(page, workers, "holm_isolate_evictions_total", "Isolates ended to make room or for being idle.", |stats| {
-        stats.evictions.get()
+    counter(
+        page,
+        workers,
+        "holm_isolate_growths_total",
+        "Isolates started beside others of the worker, which did not keep up.",
+        |stats| stats.growths.get(),
+    );
+    counter(
+        page,
+        workers,
+        "holm_isolate_back_offs_total",
+        "Requests answered with the failure of an earlier start.",
+        |stats| stats.back_offs.get(),
+    );
+    by_reason(page, workers, "holm_isolate_evictions_total", "Idle isolates ended, by reason.", |stats| {
+        &stats.evictions
     });
-    let mut family =
-        page.family(Kind::Counter, "holm_sheds_total", "Requests sent away before an isolate was touched, by reason.");
+    by_reason(
+        page,
+        workers,
+        "holm_sheds_total",
+        "Requests sent away before an isolate was touched, by reason.",
+        |stats| &stats.sheds,
+    );
+}
+
+fn by_reason(
+    page: &mut Page,
+    workers: &[Arc<WorkerStats>],
+    name: &'static str,
+    help: &str,
+    counters: impl Fn(&WorkerStats) -> &Labelled,
+) {
+    let mut family = page.family(Kind::Counter, name, help);
     for stats in workers {
-        for (reason, count) in stats.sheds.iter().filter(|(_, count)| *count > 0) {
+        for (reason, count) in counters(stats).iter().filter(|(_, count)| *count > 0) {
             family.sample(&[("worker", &stats.worker), ("tenant", &stats.tenant), ("reason", reason)], count);
         }
     }

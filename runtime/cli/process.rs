@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use holm_config::limits::Limits;
+use holm_host::Admission;
 use holm_host::Host;
 use holm_host::HostOptions;
 use holm_host::Isolation;
@@ -47,12 +49,25 @@ pub(super) fn engine(memory_mb: u64) -> Arc<SnapshotEngine> {
     Arc::new(SnapshotEngine::new(bytes))
 }
 
+/// What is let in at once, by the server's limits.
+pub(super) fn admission(limits: &Limits) -> Admission {
+    let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    Admission {
+        tenant_concurrency: count(limits.tenant_concurrency),
+        tenant_queue: count(limits.tenant_queue),
+        tenant_isolates: count(limits.tenant_isolates),
+        starts: count(limits.isolate_starts),
+        start_queue: count(limits.isolate_start_queue),
+    }
+}
+
 impl Process {
     /// Starts the watchdog and the host.
     pub(super) fn start(
         engine: Arc<SnapshotEngine>,
         runtime: &Runtime,
         isolation: Isolation,
+        admission: Admission,
         egress: Egress,
     ) -> anyhow::Result<Self> {
         let (watchdog, census) = (Watchdog::start()?, Census::default());
@@ -66,7 +81,7 @@ impl Process {
         let outbound = HttpOutbound::new(OutboundOptions { policy, ..OutboundOptions::default() })?;
         let host = {
             let _entered = runtime.enter();
-            Host::new(HostOptions { isolate, isolation })
+            Host::new(HostOptions { isolate, isolation, admission })
         };
         Ok(Self { host, outbound, registry: Registry::new(Outcome::CODES), census, watchdog })
     }

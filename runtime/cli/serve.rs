@@ -61,7 +61,9 @@ fn serve(args: &ServeArgs, config: ServerConfig) -> Result<(), (String, Exit)> {
     let failure = |error: anyhow::Error| (format!("error: {error:#}"), Exit::Failure);
     let engine = process::engine(largest_memory_mb(&config));
     let runtime = process::runtime(config.threads).map_err(|error| failure(error.into()))?;
-    let process = Process::start(engine, &runtime, isolation(&config), egress(config.egress)).map_err(failure)?;
+    let process =
+        Process::start(engine, &runtime, isolation(&config), process::admission(&config.limits), egress(config.egress))
+            .map_err(failure)?;
     let result = runtime.block_on(async {
         for warning in &config.warnings {
             log::tell(&warning.to_string());
@@ -90,7 +92,7 @@ fn isolation(config: &ServerConfig) -> Isolation {
     let limits = &config.limits;
     Isolation {
         isolates: usize::try_from(limits.isolates).unwrap_or(usize::MAX),
-        heap_bytes: limits.isolates_memory_mb << 20,
+        memory_bytes: limits.isolates_memory_mb << 20,
         idle: Duration::from_secs(limits.isolate_idle_seconds),
         spares: usize::try_from(limits.spare_isolates).unwrap_or(0),
     }
@@ -367,8 +369,11 @@ impl Server<'_> {
         if config.listen != self.config.listen
             || config.threads != self.config.threads
             || config.usage != self.config.usage
+            || config.limits.differ_for_server(&self.config.limits)
         {
-            tracing::warn!("addresses, threads and the usage ledger change with a restart only");
+            tracing::warn!(
+                "addresses, threads, limits of the server as a whole and the usage ledger change with a restart only"
+            );
         }
         site.prove(&self.process.host, &self.site).await;
         self.process.host.install(site.catalog());

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use holm_config::bundle::Bundle;
 use holm_config::bundle::WorkerSettings;
@@ -42,7 +43,8 @@ pub(super) struct Site {
 /// One worker that is ready to be put in force.
 struct Loaded {
     worker: Arc<Worker>,
-    patterns: Vec<RoutePattern>,
+    /// Each with its own CPU budget, where it has one.
+    routes: Vec<(RoutePattern, Option<Duration>)>,
     /// Of everything.
     fingerprint: u64,
     /// Of what decides whether it starts.
@@ -94,7 +96,7 @@ impl Site {
     fn add(&mut self, config: &ServerConfig, entry: &WorkerEntry, loading: Loading, process: &Process, before: &Self) {
         let Loading { bundle, settings, inputs } = loading;
         self.inputs.extend(inputs);
-        let patterns = entry.patterns().chain(&settings.routes).cloned().collect();
+        let routes = routes(entry, &settings);
         let (limits, lowered) = entry.limits.for_project(&settings.limits);
         for limit in lowered {
             tracing::warn!(
@@ -105,9 +107,9 @@ impl Site {
                 "the project asks for more than the server grants"
             );
         }
-        let tenant = entry.tenant.as_deref().unwrap_or(&settings.name);
+        let tenant = entry.tenant.clone().unwrap_or_else(|| settings.name.clone());
         let observer = ServerLog {
-            stats: process.registry.worker(tenant, &settings.name),
+            stats: process.registry.worker(&tenant, &settings.name),
             clients: if config.seeing.log_clients { Clients::Named } else { Clients::Left },
         };
         let policy = Policy {
@@ -125,9 +127,9 @@ impl Site {
                 self.kept += 1;
                 Arc::clone(&loaded.worker)
             }
-            None => deploy(bundle, settings, limits, observer, policy, process),
+            None => deploy(bundle, settings, limits, tenant, observer, policy, process),
         };
-        self.workers.push(Loaded { worker, patterns, fingerprint, code });
+        self.workers.push(Loaded { worker, routes, fingerprint, code });
     }
 
     /// Starts the workers whose code is not that of `before`. Of one that does not start, the version before goes on serving.
@@ -161,7 +163,7 @@ impl Site {
         let entries = self
             .workers
             .iter()
-            .map(|loaded| Entry { worker: Arc::clone(&loaded.worker), patterns: loaded.patterns.clone() });
+            .map(|loaded| Entry { worker: Arc::clone(&loaded.worker), routes: loaded.routes.clone() });
         Catalog::new(entries.collect())
     }
 
@@ -174,6 +176,14 @@ impl Site {
     pub(super) const fn kept(&self) -> usize {
         self.kept
     }
+}
+
+/// All that lead to the worker; what the operator says of a pattern comes before what the project says.
+fn routes(entry: &WorkerEntry, settings: &WorkerSettings) -> Vec<(RoutePattern, Option<Duration>)> {
+    let hostnames = entry.hostnames.iter().map(|pattern| (pattern, None));
+    let own = entry.routes.iter().map(|route| (&route.pattern, route.cpu_ms.map(Duration::from_millis)));
+    let of_project = settings.routes.iter().map(|pattern| (pattern, None));
+    hostnames.chain(own).chain(of_project).map(|(pattern, cpu)| (pattern.clone(), cpu)).collect()
 }
 
 async fn load(entry: &WorkerEntry) -> Result<Loading, String> {
@@ -228,6 +238,7 @@ fn deploy(
     bundle: Bundle,
     settings: WorkerSettings,
     limits: Limits,
+    tenant: String,
     observer: ServerLog,
     policy: Policy<'_>,
     process: &Process,
@@ -241,6 +252,7 @@ fn deploy(
     Deployment {
         observer: Arc::new(observer),
         name: settings.name,
+        tenant,
         bundle,
         compatibility: settings.compatibility,
         vars: settings.vars,

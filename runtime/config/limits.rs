@@ -92,13 +92,19 @@ limits! {
     fetch_head_seconds: "time for an upstream to begin its response", Seconds, Worker, 100, 1..=3_600;
     fetch_decoded_bytes: "body of one response of a subrequest, once it is decompressed", Bytes, Worker, 536_870_912, 1_024..=68_719_476_736;
     memory_mb: "memory of one isolate: heap, array buffers, WebAssembly, bodies held for it", Mebibytes, Worker, 128, 16..=4_096;
-    concurrency: "invocations of one worker at once", Count, Worker, 256, 1..=65_536;
+    concurrency: "invocations of one worker at once, until their answers begin", Count, Worker, 256, 1..=65_536;
     queue: "invocations of one worker that wait for a place", Count, Worker, 1_024, 1..=1_048_576;
+    isolates_per_worker: "isolates of one worker at once: more than one only while it does not keep up, and not more than cores", Count, Worker, 4, 1..=256;
     request_body_bytes: "body of one request", Bytes, Worker, 104_857_600, 1..=5_368_709_120;
     log_bytes: "log output of one invocation; the rest is cut", Bytes, Worker, 262_144, 1_024..=16_777_216;
     script_bytes: "all modules of a worker", Bytes, Worker, 67_108_864, 1_024..=1_073_741_824;
-    isolates: "isolates alive at once", Count, Server, 500, 1..=100_000;
-    isolates_memory_mb: "heaps of all isolates together; beyond it idle ones end, least recently used first", Mebibytes, Server, 16_384, 64..=1_048_576;
+    tenant_concurrency: "invocations of all workers of one tenant at once, until their answers begin", Count, Server, 512, 1..=65_536;
+    tenant_queue: "invocations of one tenant that wait for a place", Count, Server, 2_048, 1..=1_048_576;
+    tenant_isolates: "isolates of one tenant at once; beyond it the tenant's own idle ones end, least recently used first", Count, Server, 250, 1..=100_000;
+    isolate_starts: "isolates that start at once; one tenant gets at most half of them", Count, Server, 4, 1..=256;
+    isolate_start_queue: "starts of isolates that wait, in all and of one tenant", Count, Server, 1_024, 1..=65_536;
+    isolates: "isolates alive at once; beyond it idle ones end, least recently used first", Count, Server, 500, 1..=100_000;
+    isolates_memory_mb: "memory of all isolates together; beyond it idle ones end, least recently used first, and none starts", Mebibytes, Server, 16_384, 64..=1_048_576;
     isolate_idle_seconds: "how long an isolate without invocations is kept", Seconds, Server, 300, 1..=86_400;
     spare_isolates: "isolates started ahead of need", Count, Server, 2, 0..=1_000;
     connections: "client connections open at once", Count, Server, 10_000, 1..=1_000_000;
@@ -178,6 +184,13 @@ impl Limits {
         TABLE.iter().find(|limit| limit.key == key)
     }
 
+    /// Whether a limit of the server as a whole differs.
+    #[must_use]
+    pub fn differ_for_server(&self, other: &Self) -> bool {
+        let mut of_server = TABLE.iter().filter(|limit| limit.scope == Scope::Server);
+        of_server.any(|limit| self.get(limit.key) != other.get(limit.key))
+    }
+
     /// These limits with what a project asks for in their place, as far as they allow it, and where they did not.
     #[must_use]
     pub fn for_project(mut self, asked: &InvocationLimits) -> (Self, Vec<Lowered>) {
@@ -229,6 +242,13 @@ mod tests {
         limits.set("queue", 7);
         assert_eq!(limits.queue, 7);
         assert_eq!(limits.get("no such limit"), None);
+    }
+
+    #[test]
+    fn limits_of_workers_are_none_of_the_server() {
+        let limits = Limits::default();
+        assert!(!limits.differ_for_server(&Limits { cpu_ms: 7, queue: 7, ..limits }));
+        assert!(limits.differ_for_server(&Limits { isolate_starts: 7, ..limits }));
     }
 
     #[test]

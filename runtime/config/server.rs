@@ -17,6 +17,7 @@ mod check;
 mod decode;
 mod egress;
 mod origin;
+mod routes;
 mod worker;
 
 pub use crate::egress::Egress;
@@ -92,7 +93,7 @@ pub struct WorkerEntry {
     /// Hosts the worker serves whole, as route patterns.
     pub hostnames: Vec<RoutePattern>,
     /// Beside the project's own routes.
-    pub routes: Vec<RoutePattern>,
+    pub routes: Vec<Route>,
     /// Win over the project's.
     pub vars: BTreeMap<String, serde_json::Value>,
     /// The server's limits with the worker's own in their place; none is above the server's.
@@ -103,6 +104,14 @@ pub struct WorkerEntry {
     pub origin: Option<Origin>,
     /// Where the entry stands.
     pub location: Location,
+}
+
+/// One of a worker's `routes`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub pattern: RoutePattern,
+    /// CPU time of invocations that come by this route, in place of the worker's `cpu_ms`; at most the server's.
+    pub cpu_ms: Option<u64>,
 }
 
 /// A place in `holm.toml`, for what only shows once the workers are loaded.

@@ -1,8 +1,7 @@
-//! One deployed worker version: its code, its bounds, and the isolate that runs it.
+//! One deployed worker version: its code, its bounds, and the isolates that run it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::AtomicUsize;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
@@ -10,53 +9,64 @@ use std::time::Instant;
 use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
 use holm_isolate::Given;
-use holm_isolate::IsolateHandle;
 use holm_isolate::Outcome;
 use holm_isolate::WorkerCode;
 use holm_metrics::Shed;
+use holm_metrics::WorkerStats;
 use parking_lot::Mutex;
-use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
+use crate::back_off::BackOff;
+use crate::gate::Gate;
+use crate::gate::Refused;
+use crate::host::Full;
 use crate::host::Inner;
+use crate::pool::Pick;
+use crate::pool::Pool;
+use crate::pool::Running;
+use crate::tenants::Tenant;
 
-/// After a failed start: doubled with each failure in a row, up to the longest.
-const SHORTEST_BACK_OFF: Duration = Duration::from_millis(500);
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
+/// The CPU budget ends a start, unless it is in a builtin of the engine that cannot be interrupted. By then it is given up, so
+/// that others may start.
+const LONGEST_START: Duration = Duration::from_secs(120);
 
 /// What a worker is deployed with.
 pub struct WorkerSpec {
     pub code: WorkerCode,
+    /// Whose it is: the workers of one tenant share bounds.
+    pub tenant: String,
     /// Invocations at once, up to the heads of their answers.
     pub concurrency: usize,
     /// Invocations that wait for a place.
     pub queue: usize,
+    /// Isolates at once; more than the machine has cores are not started.
+    pub isolates: usize,
 }
 
-/// One worker version. Immutable but for its isolate.
+/// One worker version. Immutable but for its isolates.
 pub struct Worker {
     code: Arc<WorkerCode>,
-    places: Semaphore,
-    queue: usize,
-    waiting: AtomicUsize,
-    isolate: RwLock<Option<Arc<Running>>>,
-    /// One start at a time.
-    starting: tokio::sync::Mutex<()>,
-    failed_start: Mutex<Option<FailedStart>>,
+    tenant_name: String,
+    /// Known with the first event.
+    tenant: OnceLock<Arc<Tenant>>,
+    places: Gate,
+    most_isolates: usize,
+    pub(crate) isolates: Pool,
+    /// The start that is under way: one at a time.
+    starting: Mutex<Option<Start>>,
+    back_off: BackOff,
 }
 
-/// An isolate that runs a worker.
-pub(crate) struct Running {
-    pub(crate) isolate: IsolateHandle,
-    /// Milliseconds since the host's epoch.
-    pub(crate) last_used: AtomicU64,
-}
+/// How a start came out, once it has.
+type Start = watch::Receiver<Option<Result<Arc<Running>, NotStarted>>>;
 
-/// A start that failed is not tried again before its time.
-struct FailedStart {
-    failure: Failure,
-    until: Instant,
-    back_off: Duration,
+/// Why there is no isolate.
+#[derive(Clone)]
+enum NotStarted {
+    /// The worker's fault, or the host's.
+    Failed(Failure),
+    /// There is no room for it; whoever waited for it is sent away.
+    Shed(Shed, Arc<str>),
 }
 
 // === impl Worker ===
@@ -64,15 +74,17 @@ struct FailedStart {
 impl Worker {
     #[must_use]
     pub fn new(spec: WorkerSpec) -> Arc<Self> {
-        let WorkerSpec { code, concurrency, queue } = spec;
+        let WorkerSpec { code, tenant, concurrency, queue, isolates } = spec;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Arc::new(Self {
             code: Arc::new(code),
-            places: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
-            queue,
-            waiting: AtomicUsize::new(0),
-            isolate: RwLock::new(None),
-            starting: tokio::sync::Mutex::new(()),
-            failed_start: Mutex::new(None),
+            tenant_name: tenant,
+            tenant: OnceLock::new(),
+            places: Gate::new(concurrency, queue),
+            most_isolates: isolates.clamp(1, cores),
+            isolates: Pool::default(),
+            starting: Mutex::new(None),
+            back_off: BackOff::default(),
         })
     }
 
@@ -81,19 +93,32 @@ impl Worker {
         &self.code
     }
 
+    /// Events that wait for a place.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.places.waiting()
+    }
+
     /// Runs one event up to the head of its answer.
     pub(crate) async fn dispatch(
-        &self,
-        host: &Inner,
+        self: &Arc<Self>,
+        host: &Arc<Inner>,
         mut request: FetchRequest,
     ) -> Result<http::Response<holm_isolate::Body>, Failure> {
-        let _place = self.admit().await?;
-        // Isolates that are condemned give back what they have not begun; another one takes it.
         let until = Instant::now() + self.code.limits.wall;
+        let _place = self.places.enter(until).await.map_err(|refused| self.shed_by_queue(refused))?;
+        let of_tenant = self.tenant(host).places.enter(until).await;
+        let _place_of_tenant = of_tenant.map_err(|refused| self.shed_by_tenants_queue(refused))?;
+        // Isolates that are condemned give back what they have not begun; another one takes it.
         while Instant::now() < until {
-            let running = match self.running() {
-                Some(running) => running,
-                None => self.start(host).await?,
+            let running = match self.isolates.pick() {
+                Some(Pick { running, late }) => {
+                    if late {
+                        self.grow(host);
+                    }
+                    running
+                }
+                None => self.started(host, until).await?,
             };
             running.last_used.store(host.now_ms(), Ordering::Relaxed);
             match running.isolate.dispatch(request).await {
@@ -116,114 +141,170 @@ impl Worker {
         failure
     }
 
-    /// A place among the worker's concurrent invocations, or in its queue.
-    async fn admit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Failure> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(place);
+    fn tenant(&self, host: &Inner) -> &Arc<Tenant> {
+        self.tenant.get_or_init(|| host.tenants.get(&self.tenant_name))
+    }
+
+    pub(crate) fn is_of(&self, tenant: &Arc<Tenant>) -> bool {
+        self.tenant.get().is_some_and(|own| Arc::ptr_eq(own, tenant))
+    }
+
+    /// It takes no new invocation any more.
+    pub(crate) fn forget(&self, host: &Inner, running: &Arc<Running>) {
+        if self.isolates.remove(running) {
+            host.retire(running);
         }
-        let overloaded = || self.shed(Shed::WorkerQueue, "The worker's queue is full.");
-        let _waiting = Waiting::enter(&self.waiting, self.queue).ok_or_else(overloaded)?;
-        let place = tokio::time::timeout(self.code.limits.wall, self.places.acquire()).await;
-        place.ok().and_then(Result::ok).ok_or_else(overloaded)
+    }
+
+    // --- requests that are sent away
+
+    fn stats(&self) -> Option<&Arc<WorkerStats>> {
+        self.code.observer.stats()
     }
 
     /// Sends a request away, and counts why.
     fn shed(&self, why: Shed, message: impl Into<String>) -> Failure {
-        if let Some(stats) = self.code.observer.stats() {
+        if let Some(stats) = self.stats() {
             stats.shed(why);
         }
         Failure::new(Outcome::Overloaded, message)
     }
 
-    /// Events that wait for a place.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// The isolate that takes new invocations.
-    fn running(&self) -> Option<Arc<Running>> {
-        let running = self.isolate.read();
-        running.as_ref().filter(|running| !running.isolate.status().is_condemned()).map(Arc::clone)
-    }
-
-    async fn start(&self, host: &Inner) -> Result<Arc<Running>, Failure> {
-        let _one = self.starting.lock().await;
-        if let Some(running) = self.running() {
-            return Ok(running);
-        }
-        let back_off = match &*self.failed_start.lock() {
-            Some(failed) if failed.until > Instant::now() => return Err(failed.failure.clone()),
-            Some(failed) => (failed.back_off * 2).min(LONGEST_BACK_OFF),
-            None => SHORTEST_BACK_OFF,
+    fn shed_by_queue(&self, refused: Refused) -> Failure {
+        let message = match refused {
+            Refused::QueueFull => "The worker's queue is full (limits.queue).",
+            Refused::WaitedTooLong => "None of the worker's places became free in time (limits.concurrency).",
         };
-        host.make_room().await.map_err(|full| self.shed(Shed::Isolates, full))?;
-        let isolate = host
-            .spares
-            .take()
-            .map_err(|error| self.shed(Shed::Threads, format!("no thread for an isolate: {error}")))?;
-        if let Err(failure) = isolate.load(Arc::clone(&self.code)).await {
-            let until = Instant::now() + back_off;
-            *self.failed_start.lock() = Some(FailedStart { failure: failure.clone(), until, back_off });
-            return Err(failure);
-        }
-        *self.failed_start.lock() = None;
-        let running = Arc::new(Running { isolate, last_used: AtomicU64::new(host.now_ms()) });
-        host.isolates.fetch_add(1, Ordering::Relaxed);
-        let before = self.isolate.write().replace(Arc::clone(&running));
-        if let Some(before) = before {
-            host.retire(&before);
-        }
-        Ok(running)
+        self.shed(Shed::WorkerQueue, message)
     }
+
+    fn shed_by_tenants_queue(&self, refused: Refused) -> Failure {
+        let message = match refused {
+            Refused::QueueFull => "The queue of the worker's tenant is full (limits.tenant_queue).",
+            Refused::WaitedTooLong => "None of the tenant's places became free in time (limits.tenant_concurrency).",
+        };
+        self.shed(Shed::TenantQueue, message)
+    }
+
+    // --- starts
 
     /// Starts the isolate ahead of the first event, to know at once whether the worker starts.
     ///
     /// # Errors
     /// When it does not.
-    pub(crate) async fn warm(&self, host: &Inner) -> Result<(), Failure> {
-        match self.running() {
+    pub(crate) async fn warm(self: &Arc<Self>, host: &Arc<Inner>) -> Result<(), Failure> {
+        match self.isolates.pick() {
             Some(_) => Ok(()),
-            None => self.start(host).await.map(|_| ()),
+            None => self.started(host, Instant::now() + self.code.limits.wall).await.map(|_| ()),
         }
     }
 
-    fn forget(&self, host: &Inner, running: &Arc<Running>) {
-        let mut current = self.isolate.write();
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, running)) {
-            *current = None;
-            host.retire(running);
+    /// The first isolate, once it has started.
+    async fn started(self: &Arc<Self>, host: &Arc<Inner>, until: Instant) -> Result<Arc<Running>, Failure> {
+        if let Err(failure) = self.back_off.check(Instant::now()) {
+            if let Some(stats) = self.stats() {
+                stats.back_offs.increment();
+            }
+            return Err(failure);
+        }
+        let mut start = self.start(host);
+        let started = match tokio::time::timeout_at(until.into(), start.wait_for(Option::is_some)).await {
+            Ok(Ok(started)) => started.clone(),
+            Ok(Err(_)) => None,
+            Err(_) => Some(Err(Refused::WaitedTooLong.into())),
+        };
+        match started {
+            Some(Ok(running)) => Ok(running),
+            Some(Err(NotStarted::Failed(failure))) => Err(failure),
+            Some(Err(NotStarted::Shed(why, message))) => Err(self.shed(why, &*message)),
+            None => Err(Failure::new(Outcome::Internal, "the start of an isolate broke off")),
         }
     }
 
-    /// Takes the isolate away; what runs in it finishes.
-    pub(crate) fn take_isolate(&self) -> Option<Arc<Running>> {
-        self.isolate.write().take()
+    /// The start that is under way, or a new one. It goes on when whoever asked for it has left.
+    fn start(self: &Arc<Self>, host: &Arc<Inner>) -> Start {
+        let mut starting = self.starting.lock();
+        if let Some(start) = starting.as_ref().filter(|start| start.has_changed().is_ok()) {
+            return start.clone();
+        }
+        // One may have come up since nothing was found.
+        if let Some(Pick { running, .. }) = self.isolates.pick() {
+            return watch::channel(Some(Ok(running))).1;
+        }
+        self.begin_start(host, &mut starting)
     }
 
-    /// The isolate, for the eviction's eyes.
-    pub(crate) fn peek(&self) -> Option<Arc<Running>> {
-        self.isolate.read().as_ref().map(Arc::clone)
+    /// Starts one more beside those that cannot keep up, unless there are as many as there may be.
+    fn grow(self: &Arc<Self>, host: &Arc<Inner>) {
+        let now = Instant::now();
+        let would_help = self.isolates.len() < self.most_isolates && self.isolates.is_bottleneck(now);
+        if !would_help || !host.has_room(self.tenant(host)) || self.back_off.check(now).is_err() {
+            return;
+        }
+        let mut starting = self.starting.lock();
+        if starting.as_ref().is_none_or(|start| start.has_changed().is_err()) {
+            if let Some(stats) = self.stats() {
+                stats.growths.increment();
+            }
+            self.begin_start(host, &mut starting);
+        }
+    }
+
+    fn begin_start(self: &Arc<Self>, host: &Arc<Inner>, starting: &mut Option<Start>) -> Start {
+        let (tell, told) = watch::channel(None);
+        *starting = Some(told.clone());
+        let (worker, host) = (Arc::clone(self), Arc::clone(host));
+        tokio::spawn(async move {
+            let started = worker.start_one(&host).await;
+            *worker.starting.lock() = None;
+            tell.send_replace(Some(started));
+        });
+        told
+    }
+
+    async fn start_one(&self, host: &Inner) -> Result<Arc<Running>, NotStarted> {
+        let until = Instant::now() + self.code.limits.wall;
+        let tenant = self.tenant(host);
+        // First among the tenant's own, so that the common queue has few of each tenant and its order is fair to all.
+        let _of_tenant = tenant.starts.enter(until).await?;
+        let _start = host.starts.enter(until).await?;
+        let seats = host.make_room(tenant).await?;
+        let isolate = host.spares.take().map_err(|error| {
+            NotStarted::Shed(Shed::Threads, format!("The system has no thread for an isolate: {error}.").into())
+        })?;
+        let running = Running::new(isolate, seats, host.now_ms());
+        let loaded = tokio::time::timeout(LONGEST_START, running.isolate.load(Arc::clone(&self.code))).await;
+        let loaded = loaded.unwrap_or_else(|_| Err(never_started()));
+        if let Err(failure) = loaded {
+            self.back_off.failed(&failure, Instant::now());
+            host.retire(&running);
+            return Err(NotStarted::Failed(failure));
+        }
+        self.back_off.started();
+        self.isolates.add(&running);
+        Ok(running)
     }
 }
 
-/// One place in a queue; given back when dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+fn never_started() -> Failure {
+    let message = format!("The worker's global scope did not end within {} s.", LONGEST_START.as_secs());
+    Failure::new(Outcome::StartupExceeded, message)
+}
 
-// === impl Waiting ===
+// === impl NotStarted ===
 
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize, bound: usize) -> Option<Self> {
-        if waiting.fetch_add(1, Ordering::AcqRel) >= bound {
-            waiting.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        }
-        Some(Self(waiting))
+impl From<Refused> for NotStarted {
+    fn from(refused: Refused) -> Self {
+        let message = match refused {
+            Refused::QueueFull => "Too many isolates wait for their start (limits.isolate_start_queue).",
+            Refused::WaitedTooLong => "The isolate could not be started in time (limits.isolate_starts).",
+        };
+        Self::Shed(Shed::Starts, message.into())
     }
 }
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+impl From<Full> for NotStarted {
+    fn from(full: Full) -> Self {
+        Self::Shed(full.shed(), full.message().into())
     }
 }

@@ -49,8 +49,10 @@ impl Isolate {
             return;
         }
         let running = self.state.pool.running().and_then(|(owner, cpu_ns)| {
-            let budget = self.state.limits.borrow().cpu.saturating_sub(Duration::from_nanos(cpu_ns));
-            let left = self.state.with(owner, |invocation| invocation.ledger.left(budget)).ok()?;
+            let left = self.state.with(owner, |invocation| {
+                invocation.ledger.left(invocation.cpu.saturating_sub(Duration::from_nanos(cpu_ns)))
+            });
+            let left = left.ok()?;
             Some((owner, left))
         });
         let again = match running {

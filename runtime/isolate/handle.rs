@@ -9,6 +9,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -27,6 +29,7 @@ use crate::Outcome;
 use crate::Phase;
 use crate::Watchdog;
 use crate::WorkerCode;
+use crate::load::Load;
 use crate::message::Answered;
 use crate::message::Event;
 use crate::message::FetchRequest;
@@ -69,6 +72,7 @@ pub struct Status {
     /// Its end was asked for from outside.
     retired: AtomicBool,
     pub(crate) memory: Arc<Account>,
+    pub(crate) load: Load,
 }
 
 /// What became of a request that was given to an isolate.
@@ -126,9 +130,11 @@ impl IsolateHandle {
         let invocation = self.status.next_invocation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let (reply, answer) = oneshot::channel();
         self.status.in_flight.fetch_add(1, Ordering::AcqRel);
-        let event = Message::Event(Box::new(Event { invocation, request, reply }));
+        self.status.load.arrived();
+        let event = Message::Event(Box::new(Event { invocation, request, reply, sent: Instant::now() }));
         if let Err(mpsc::error::SendError(event)) = self.inbox.send(event) {
             self.status.in_flight.fetch_sub(1, Ordering::AcqRel);
+            self.status.load.begun(Duration::ZERO);
             return match event {
                 Message::Event(event) => Given::Returned(event.request),
                 _ => Given::Failed(ended()),
@@ -215,6 +221,30 @@ impl Status {
     #[must_use]
     pub fn worker(&self) -> Option<&Arc<WorkerCode>> {
         self.worker.get()
+    }
+
+    /// CPU time that its thread has used. `None` before it runs, and once it has ended.
+    #[must_use]
+    pub fn cpu(&self) -> Option<Duration> {
+        self.load.cpu()
+    }
+
+    /// Events that its thread has not begun.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.load.waiting()
+    }
+
+    /// Its thread is inside JavaScript.
+    #[must_use]
+    pub fn is_in_turn(&self) -> bool {
+        self.load.is_in_turn()
+    }
+
+    /// How long an event that comes now may have to wait for the thread.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.load.wait()
     }
 
     /// Bytes that the isolate holds: its heap as it was last measured, its buffers, and what Rust holds for it.

@@ -1,6 +1,7 @@
 //! One event being handled: what it owns, what it has used, and whether its answer has gone out.
 
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
 use http::HeaderMap;
@@ -31,6 +32,8 @@ pub(crate) struct Invocation {
     pub(crate) answer: Option<Answered>,
     pub(crate) status: Option<u16>,
     pub(crate) ledger: Ledger,
+    /// Its CPU budget.
+    pub(crate) cpu: Duration,
     pub(crate) started: Instant,
     /// When it is ended, whatever it still does: the wall limit, then the `waitUntil` limit once the answer has gone.
     pub(crate) deadline: Instant,

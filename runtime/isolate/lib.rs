@@ -20,6 +20,7 @@ mod interrupt;
 mod invocation;
 mod ledger;
 mod limits;
+mod load;
 mod memory;
 mod message;
 mod modules;

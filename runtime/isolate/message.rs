@@ -2,6 +2,8 @@
 //! owned and `Send`; no V8 handle crosses.
 
 use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
 
 use deno_core::v8;
 use http::HeaderMap;
@@ -36,6 +38,7 @@ pub(crate) struct Event {
     pub(crate) invocation: u32,
     pub(crate) request: FetchRequest,
     pub(crate) reply: Reply,
+    pub(crate) sent: Instant,
 }
 
 pub(crate) type Reply = oneshot::Sender<Answered>;
@@ -68,6 +71,8 @@ pub struct FetchRequest {
     pub body: Body,
     /// `request.cf`, a JSON object.
     pub cf: Option<Arc<str>>,
+    /// A CPU budget in place of the worker's.
+    pub cpu: Option<Duration>,
     pub ticket: Arc<Ticket>,
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn thread(
     status: Arc<Status>,
 ) {
     let _charge = crate::native::charge_thread(Arc::clone(&status.memory));
+    status.load.runs_on_this_thread();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         // The pool (`pool.rs`) tells jobs apart by their order.
@@ -261,6 +262,7 @@ impl Isolate {
     fn refuse(&self, message: Message) {
         if let Message::Event(event) = message {
             self.status.in_flight.fetch_sub(1, Ordering::AcqRel);
+            self.status.load.begun(Duration::ZERO);
             let _ = event.reply.send(Answered::Returned(event.request));
         }
     }
@@ -269,8 +271,7 @@ impl Isolate {
 
     /// One turn of a live invocation, within what is left of its budget.
     fn turn_of(&mut self, owner: Owner, work: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &State, &Hooks)) {
-        let budget = self.state.limits.borrow().cpu;
-        let left = self.state.with(owner, |invocation| invocation.ledger.left(budget));
+        let left = self.state.with(owner, |invocation| invocation.ledger.left(invocation.cpu));
         let Ok(left) = left else { return };
         let Some(left) = left else {
             self.judge(owner, Verdict::CpuExceeded);
@@ -311,7 +312,10 @@ impl Isolate {
             slot: &self.slot,
             heap: &self.heap,
         };
-        let verdict = turn::run(entry, owner, self.charged_to, budget, work);
+        let verdict = {
+            let _busy = self.status.load.enter_turn();
+            turn::run(entry, owner, self.charged_to, budget, work)
+        };
         let cpu_ns = self.charge();
         let unmeasured = self.state.unmeasured_ns.get() + cpu_ns;
         if Duration::from_nanos(unmeasured) < MEASURE_AFTER && !self.state.memory.is_stale() {
@@ -372,11 +376,12 @@ impl Isolate {
             let _ = self.state.with(owner, |invocation| invocation.ledger.cpu_ns += cpu_ns);
         }
         let limits = self.state.limits.borrow().clone();
+        let budget = self.state.with(owner, |invocation| invocation.cpu).unwrap_or(limits.cpu);
         let failure = match verdict {
             Verdict::Left => return,
             Verdict::CpuExceeded => Failure::new(
                 Outcome::CpuExceeded,
-                format!("The worker exceeded its CPU budget of {} ms (limits.cpu_ms).", limits.cpu.as_millis()),
+                format!("The worker exceeded its CPU budget of {} ms (limits.cpu_ms).", budget.as_millis()),
             ),
             Verdict::MemoryExceeded => Failure::new(
                 Outcome::MemoryExceeded,
@@ -451,10 +456,14 @@ impl Isolate {
     }
 
     fn on_event(&mut self, event: Event) {
-        let Event { invocation: owner, request, reply } = event;
+        let Event { invocation: owner, request, reply, sent } = event;
         let now = Instant::now();
-        let deadline = now + self.state.limits.borrow().wall;
-        let crate::message::FetchRequest { method, url, headers, body, cf, ticket } = request;
+        self.status.load.begun(now.saturating_duration_since(sent));
+        let (deadline, budget) = {
+            let limits = self.state.limits.borrow();
+            (now + limits.wall, limits.cpu)
+        };
+        let crate::message::FetchRequest { method, url, headers, body, cf, cpu, ticket } = request;
         ticket.begin();
         let charge = self.state.memory.charge(head_bytes(&url, &headers));
         let body = self.state.add_body(owner, body);
@@ -470,6 +479,7 @@ impl Isolate {
             answer: None,
             status: None,
             ledger: Ledger::default(),
+            cpu: cpu.unwrap_or(budget),
             started: now,
             deadline,
             waiting: 0,
@@ -523,8 +533,7 @@ impl Isolate {
         if self.state.jobs.get() > 0 {
             self.look_at_pool(Instant::now());
         }
-        let budget = self.state.limits.borrow().cpu;
-        if self.state.with(owner, |invocation| invocation.ledger.left(budget).is_none()).unwrap_or(false) {
+        if self.state.with(owner, |invocation| invocation.ledger.left(invocation.cpu).is_none()).unwrap_or(false) {
             self.judge(owner, Verdict::CpuExceeded);
         } else if self.state.has_settled_here(id) {
             self.complete_here(id);

@@ -572,6 +572,7 @@ impl State {
             body: self.take_unread_body(invocation.body)?,
             cf: invocation.cf.clone(),
             ticket: Arc::clone(&invocation.ticket),
+            cpu: Some(invocation.cpu),
         })
     }
 

@@ -19,6 +19,7 @@ pub use ledger::UsageLedger;
 pub use page::Family;
 pub use page::Kind;
 pub use page::Page;
+pub use stats::Eviction;
 pub use stats::LastError;
 pub use stats::Registry;
 pub use stats::Shed;

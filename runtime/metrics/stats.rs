@@ -64,8 +64,25 @@ pub enum Shed {
     Condemned,
     /// The system refused a thread.
     Threads,
-    /// The server is short of memory or its watchdog lags.
+    /// The isolates that are busy hold all the memory they may.
     Pressure,
+    /// Every isolate of the tenant is busy.
+    TenantIsolates,
+}
+
+/// Why an idle isolate ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// It was idle for too long.
+    Idle,
+    /// Another one of the server needed its place.
+    Isolates,
+    /// Another one of its tenant needed its place.
+    TenantIsolates,
+    /// All isolates together held too much memory.
+    Memory,
+    /// The other isolates of its worker keep up without it.
+    Superfluous,
 }
 
 /// What one worker of one tenant has used since the process began.
@@ -85,7 +102,12 @@ pub struct WorkerStats {
     pub bytes_out: Counter,
     pub starts: Counter,
     pub start_failures: Counter,
-    pub evictions: Counter,
+    /// By [`Eviction`].
+    pub evictions: Labelled,
+    /// Isolates started beside others of the worker, since those did not keep up.
+    pub growths: Counter,
+    /// Requests answered with the failure of an earlier start.
+    pub back_offs: Counter,
     /// Requests that the worker failed at and its origin answered.
     pub passed_through: Counter,
     /// By [`Shed`].
@@ -131,8 +153,22 @@ struct Entry {
 // === impl Shed ===
 
 impl Shed {
-    const LABELS: &[&str] =
-        &["worker_queue", "tenant_queue", "isolates", "isolate_starts", "condemned", "threads", "pressure"];
+    const LABELS: &[&str] = &[
+        "worker_queue",
+        "tenant_queue",
+        "isolates",
+        "isolate_starts",
+        "condemned",
+        "threads",
+        "pressure",
+        "tenant_isolates",
+    ];
+}
+
+// === impl Eviction ===
+
+impl Eviction {
+    const LABELS: &[&str] = &["idle", "isolates", "tenant_isolates", "memory", "superfluous"];
 }
 
 // === impl WorkerStats ===
@@ -153,7 +189,9 @@ impl WorkerStats {
             bytes_out: Counter::new(),
             starts: Counter::new(),
             start_failures: Counter::new(),
-            evictions: Counter::new(),
+            evictions: Labelled::new(Eviction::LABELS),
+            growths: Counter::new(),
+            back_offs: Counter::new(),
             passed_through: Counter::new(),
             sheds: Labelled::new(Shed::LABELS),
             last_error: Mutex::default(),
@@ -163,6 +201,10 @@ impl WorkerStats {
 
     pub fn shed(&self, why: Shed) {
         self.sheds.increment(why as usize);
+    }
+
+    pub fn evicted(&self, why: Eviction) {
+        self.evictions.increment(why as usize);
     }
 
     /// Remembers a failure; off the path of requests that go well.
@@ -292,6 +334,7 @@ mod tests {
             Shed::Condemned,
             Shed::Threads,
             Shed::Pressure,
+            Shed::TenantIsolates,
         ]
         .into_iter()
         .enumerate()
@@ -300,6 +343,14 @@ mod tests {
             stats.shed(why);
         }
         assert_eq!(stats.sheds.iter().map(|(_, count)| count).collect::<Vec<_>>(), [1; Shed::LABELS.len()]);
+    }
+
+    #[test]
+    fn every_reason_to_evict_has_its_label() {
+        let all =
+            [Eviction::Idle, Eviction::Isolates, Eviction::TenantIsolates, Eviction::Memory, Eviction::Superfluous];
+        assert_eq!(all.map(|why| why as usize), [0, 1, 2, 3, 4]);
+        assert_eq!(Eviction::LABELS.len(), all.len());
     }
 
     #[test]

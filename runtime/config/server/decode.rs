@@ -166,18 +166,23 @@ pub(super) fn worker_limits(at: &At<'_>, server: &Limits, report: &mut Report<'_
         let Some(value) = at.bounded(limit, report) else {
             continue;
         };
-        let ceiling = server.get(limit.key).unwrap_or(limit.max);
-        if value > ceiling {
-            report.error(
-                &at,
-                format!("`{}` is {value}, above the server's {ceiling}{}", at.key, limit.unit.suffix()),
-                format!("lower it, or raise `{}` in [limits]", limit.key),
-            );
-        }
+        at_most_the_servers(limit.key, value, &at, server, report);
         limits.set(limit.key, value);
     }
     fields.finish(report);
     limits
+}
+
+/// Reports a value that is above what the server grants every worker.
+pub(super) fn at_most_the_servers(key: &str, value: u64, at: &At<'_>, server: &Limits, report: &mut Report<'_>) {
+    let (Some(limit), Some(ceiling)) = (Limits::row(key), server.get(key)) else { return };
+    if value > ceiling {
+        report.error(
+            at,
+            format!("`{}` is {value}, above the server's {ceiling}{}", at.key, limit.unit.suffix()),
+            format!("lower it, or raise `{key}` in [limits]"),
+        );
+    }
 }
 
 fn usage(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> Option<Usage> {
@@ -234,6 +239,6 @@ impl ServerConfig {
 impl WorkerEntry {
     /// The patterns given here, `hostnames` before `routes`.
     pub fn patterns(&self) -> impl Iterator<Item = &crate::route::RoutePattern> {
-        self.hostnames.iter().chain(&self.routes)
+        self.hostnames.iter().chain(self.routes.iter().map(|route| &route.pattern))
     }
 }

@@ -216,6 +216,35 @@ fn a_worker_gets_at_most_what_the_server_grants() {
 }
 
 #[test]
+fn a_route_may_have_a_cpu_budget_up_to_the_servers() {
+    let scratch = server(
+        "server.http = \"127.0.0.1:1\"\nlimits.cpu_ms = 100\n[[worker]]\nproject = \"workers/hello\"\nlimits.cpu_ms = 20\nroutes = [\"a.example/*\", { pattern = \"a.example/report\", limits = { cpu_ms = 100 } }, { pattern = \"b.example/*\" }]\n",
+    );
+    let routes = loaded(&scratch).workers[0].routes.clone();
+    let budgets: Vec<_> = routes.iter().map(|route| (route.pattern.to_string(), route.cpu_ms)).collect();
+    let expected = [("a.example/*", None), ("a.example/report", Some(100)), ("b.example/*", None)];
+    assert_eq!(budgets, expected.map(|(pattern, cpu_ms)| (pattern.to_owned(), cpu_ms)));
+}
+
+#[test]
+fn routes_with_a_budget_are_checked() {
+    assert_eq!(
+        errors(
+            "server.http = \"127.0.0.1:1\"\n[[worker]]\nproject = \"workers/hello\"\nroutes = [\n  { limits = { cpu_ms = 10 } },\n  { pattern = \"a.example/*\", limits = { cpu_ms = 51 } },\n  { pattern = \"b.example/*\", limits = { cpu_ms = 0, queue = 1 } },\n  { pattern = \"c.example/*/x\", cpu_ms = 1 },\n  7,\n]\n"
+        ),
+        [
+            "error 5:3 `worker[0].routes[0]` has no `pattern` | add `pattern = \"example.com/path/*\"`",
+            "error 6:50 `worker[0].routes[1].limits.cpu_ms` is 51, above the server's 50 ms | lower it, or raise `cpu_ms` in [limits]",
+            "error 7:50 `worker[0].routes[2].limits.cpu_ms` is 0, outside of 1 to 300000 ms | CPU time of one invocation; the default is 50",
+            "error 7:53 unknown key `worker[0].routes[2].limits.queue` | remove it; the keys here are cpu_ms",
+            "error 8:15 `worker[0].routes[3].pattern` cannot be \"c.example/*/x\": a path may have one wildcard, at its end | write \"/path*\"",
+            "error 8:32 unknown key `worker[0].routes[3].cpu_ms` | remove it; the keys here are pattern, limits",
+            "error 9:3 `worker[0].routes[4]` must be a string, found a number | put it in quotes",
+        ]
+    );
+}
+
+#[test]
 fn a_worker_has_one_source_that_exists() {
     let head = "server.http = \"127.0.0.1:1\"\n";
     assert_eq!(

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::decode::worker_limits;
 use super::egress;
+use super::routes;
 use super::{Location, Origin, WorkerEntry, WorkerSource};
 use crate::decode::{At, Decode, Fields, Located, Report};
 use crate::diagnostic::Severity;
@@ -31,11 +32,11 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
         report.error_located(tenant, message, "choose a name like \"my-company\"");
     }
     let hostnames = patterns(fields.at("hostnames"), RoutePattern::hostname, report);
-    let routes = patterns(fields.at("routes"), str::parse, report);
     let vars = fields.at("vars").map(|at| vars(&at, report)).unwrap_or_default();
     let limits = fields.at("limits").map_or(*server, |at| worker_limits(&at, server, report));
     let egress = fields.at("egress").map(|at| egress::worker(&at, report)).unwrap_or_default();
     let origin = fields.at("origin").and_then(|at| Origin::decode(&at, report));
+    let routes = fields.at("routes").map(|at| routes::decode(&at, server, report)).unwrap_or_default();
     fields.finish(report);
     let mut diagnostic = report.source.diagnostic(Severity::Error, &at.node.span, String::new());
     diagnostic.key = Some(at.key.clone());
@@ -116,22 +117,25 @@ fn patterns(
     report: &mut Report<'_>,
 ) -> Vec<RoutePattern> {
     let items = at.and_then(|at| at.items(report)).unwrap_or_default();
-    let mut patterns = Vec::with_capacity(items.len());
-    for item in items {
-        let Some(text) = String::decode(&item, report) else {
-            continue;
-        };
-        match parse(&text) {
-            Ok(pattern) => patterns.push(pattern),
-            Err(error) => {
-                let error = error.to_string();
-                // A pattern error is "what is wrong; what to write".
-                let (wrong, help) = error.split_once("; ").unwrap_or((&error, "correct the pattern"));
-                report.error(&item, format!("`{}` cannot be \"{text}\": {wrong}", item.key), help);
-            }
+    items.iter().filter_map(|item| pattern(item, parse, report)).collect()
+}
+
+pub(super) fn pattern(
+    at: &At<'_>,
+    parse: fn(&str) -> Result<RoutePattern, PatternError>,
+    report: &mut Report<'_>,
+) -> Option<RoutePattern> {
+    let text = String::decode(at, report)?;
+    match parse(&text) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            let error = error.to_string();
+            // A pattern error is "what is wrong; what to write".
+            let (wrong, help) = error.split_once("; ").unwrap_or((&error, "correct the pattern"));
+            report.error(at, format!("`{}` cannot be \"{text}\": {wrong}", at.key), help);
+            None
         }
     }
-    patterns
 }
 
 fn vars(at: &At<'_>, report: &mut Report<'_>) -> BTreeMap<String, serde_json::Value> {
