@@ -8,11 +8,13 @@ import { byteLength, concat, copyOf, decodeUtf8, encodeUtf8, isBufferSource, par
 import { finishInterface, streams, text, webidl } from "ext:holm/engine.js";
 
 const {
+  ArrayIsArray,
   ArrayPrototypePush,
   MathMax,
   MathMin,
   NumberIsInteger,
   ObjectDefineProperty,
+  ObjectHasOwn,
   PromisePrototypeThen,
   PromiseReject,
   PromiseResolve,
@@ -44,6 +46,14 @@ let isFile;
 let blobBytes;
 /** @type {(parts: Uint8Array[], size: number, type: string) => Blob} */
 let newBlob;
+/** @type {(blob: Blob) => string} */
+let blobType;
+/** @type {(blob: Blob) => ReadableStream} */
+let streamOfBlob;
+/** @type {(file: File) => string} */
+let fileName;
+/** @type {(file: File) => number} */
+let lastModifiedOf;
 /** @type {(blob: Blob, name: string, lastModified?: number) => File} a File that shares the blob's bytes */
 let fileOf;
 function normalizeType(type) {
@@ -63,10 +73,15 @@ function clampedOffset(value, size, fallback) {
 
 function sequence(value, what) {
   if (value === undefined) return [];
+  const items = [];
+  // An array's own elements need no iterator, which a script can replace.
+  if (ArrayIsArray(value) && !ObjectHasOwn(value, SymbolIterator)) {
+    for (let i = 0; i < value.length; i++) ArrayPrototypePush(items, value[i]);
+    return items;
+  }
   if (value === null || (typeof value !== "object" && typeof value !== "function") || typeof value[SymbolIterator] !== "function") {
     throw new TypeError(`Failed to construct '${what}': the provided value cannot be converted to a sequence.`);
   }
-  const items = [];
   for (const item of value) ArrayPrototypePush(items, item);
   return items;
 }
@@ -125,6 +140,7 @@ export class Blob {
       blob.#type = type;
       return blob;
     };
+    blobType = (blob) => blob.#type;
     blobBytes = (blob) => {
       const parts = blob.#parts;
       if (parts.length === 1) return parts[0];
@@ -199,8 +215,12 @@ export class Blob {
     );
   }
 
+  static {
+    streamOfBlob = uncurryThis(Blob.prototype.stream);
+  }
+
   textStream() {
-    return pipeThrough(this.stream(), new TextDecoderStream());
+    return pipeThrough(streamOfBlob(this), new TextDecoderStream());
   }
 
   text() {
@@ -265,6 +285,8 @@ export class File extends Blob {
 
   static {
     isFile = (value) => typeof value === "object" && value !== null && #name in value;
+    fileName = (file) => file.#name;
+    lastModifiedOf = (file) => file.#lastModified;
   }
 
   get name() {
@@ -306,7 +328,7 @@ function cloneable(Interface, name, describe, revive) {
 cloneable(
   Blob,
   "Blob",
-  (blob) => ({ type: "Blob", mimeType: blob.type, bytes: copyOf(blobBytes(blob)) }),
+  (blob) => ({ type: "Blob", mimeType: blobType(blob), bytes: copyOf(blobBytes(blob)) }),
   (blob) => blob,
 );
 cloneable(
@@ -314,12 +336,12 @@ cloneable(
   "File",
   (file) => ({
     type: "File",
-    mimeType: file.type,
+    mimeType: blobType(file),
     bytes: copyOf(blobBytes(file)),
-    name: file.name,
-    lastModified: file.lastModified,
+    name: fileName(file),
+    lastModified: lastModifiedOf(file),
   }),
   (blob, data) => fileOf(blob, `${data.name}`, +data.lastModified),
 );
 
-export { blobBytes, fileOf, isBlob, isFile, newBlob };
+export { blobBytes, blobType, fileName, fileOf, isBlob, isFile, lastModifiedOf, newBlob };

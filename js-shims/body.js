@@ -7,7 +7,7 @@
 // Used by request.js, response.js and fetch.js.
 
 import { core, primordials } from "ext:core/mod.js";
-import { blobBytes, closeByteStream, isBlob, newBlob } from "ext:holm/blob.js";
+import { blobBytes, blobType, closeByteStream, isBlob, newBlob } from "ext:holm/blob.js";
 import { byteLength, copyOf, decodeUtf8, encodeUtf8, isBufferSource, viewOf, wholeBuffer } from "ext:holm/bytes.js";
 import { streams, url } from "ext:holm/engine.js";
 import { formDataBody, isFormData, parseFormData } from "ext:holm/formdata.js";
@@ -22,6 +22,7 @@ const {
   ObjectDefineProperties,
   ObjectGetOwnPropertyDescriptors,
   ObjectPrototypeIsPrototypeOf,
+  ObjectSetPrototypeOf,
   Promise,
   PromisePrototypeThen,
   PromiseReject,
@@ -39,6 +40,7 @@ const {
 const {
   op_body_abort,
   op_body_cancel,
+  op_body_check,
   op_body_clone,
   op_body_close,
   op_body_collect,
@@ -56,13 +58,13 @@ const {
   ReadableStream,
   readableByteStreamControllerEnqueue,
   readableByteStreamControllerError,
+  readableStreamDefaultReaderRead,
   ReadableStreamDefaultReader,
   readableStreamCollectIntoUint8Array,
   readableStreamDisturb,
   ReadableStreamPrototype,
   readableStreamTee,
 } = streams;
-const readFrom = uncurryThis(ReadableStreamDefaultReader.prototype.read);
 const cancelReader = uncurryThis(ReadableStreamDefaultReader.prototype.cancel);
 const streamFrom = ReadableStream.from;
 const searchParamsToString = uncurryThis(url.URLSearchParamsPrototype.toString);
@@ -134,7 +136,7 @@ export function extractBody(init) {
     if (isStream(init)) return bodyOfStream(init);
     if (isBufferSource(init)) return new Body(BYTES, copyOf(init));
     if (isBlob(init)) {
-      impliedType = init.type;
+      impliedType = blobType(init);
       return sharedBytes(blobBytes(init));
     }
     if (isFormData(init)) {
@@ -187,6 +189,8 @@ function seal(stream) {
 }
 
 function assertUsable(body) {
+  // Before anything is marked: who may not use a body does not use it up for its owner either.
+  if (body.kind === HANDLE) op_body_check(currentOwner(), body.data);
   if (isBodyUsed(body)) throw new TypeError(BODY_USED);
   if (body.stream !== undefined && isReadableStreamLocked(body.stream)) throw new TypeError(BODY_LOCKED);
   if (body.failure !== undefined) throw body.failure.reason;
@@ -253,7 +257,7 @@ export function failBody(body, reason) {
   if (body.failure !== undefined) return;
   body.failure = { __proto__: null, reason };
   finished(body);
-  if (body.source !== 0) op_body_cancel(body.source);
+  if (body.source !== 0) op_body_cancel(0, body.source);
   if (body.interrupt !== undefined) {
     body.interrupt(reason);
   } else if (body.controller !== undefined) {
@@ -276,8 +280,12 @@ export function streamOf(body) {
       ? (controller) => pullHandle(body, data, controller)
       : (controller) => pullBuffered(kind === TEXT ? encodeUtf8(data) : shared || body.shared ? copyOf(data) : data, controller),
     () => {
+      try {
+        if (kind === HANDLE) op_body_cancel(currentOwner(), data);
+      } catch (error) {
+        return PromiseReject(error);
+      }
       finished(body);
-      if (kind === HANDLE) op_body_cancel(data);
       return PromiseResolve(undefined);
     },
   );
@@ -301,13 +309,14 @@ function pullHandle(body, handle, controller) {
   } catch (error) {
     return PromiseReject(error);
   }
-  return PromisePrototypeThen(chunk, (bytes) => {
+  return PromisePrototypeThen(chunk, (read) => {
     if (body.failure !== undefined) return;
-    if (bytes === null) {
+    if (read === null) {
       finished(body);
       closeByteStream(controller);
       return;
     }
+    const bytes = read[0];
     if (byteLength(bytes) === 0) return pullHandle(body, handle, controller);
     readableByteStreamControllerEnqueue(controller, bytes);
   }, (error) => {
@@ -475,6 +484,25 @@ function chunkBytes(chunk) {
   throw new TypeError("This ReadableStream did not return bytes. Its chunks have to be Uint8Array.");
 }
 
+// Without a prototype: a promise that is resolved with one looks for no `then` of a script.
+class Read {
+  constructor(chunk) {
+    this.chunk = chunk;
+  }
+}
+ObjectSetPrototypeOf(Read.prototype, null);
+
+/** @returns {Promise<Read | null>} `null` at the end */
+const nextChunk = (reader) =>
+  new Promise((resolve, reject) =>
+    readableStreamDefaultReaderRead(reader, {
+      __proto__: null,
+      chunkSteps: (chunk) => resolve(new Read(chunk)),
+      closeSteps: () => resolve(null),
+      errorSteps: reject,
+    })
+  );
+
 /** What the answers of live invocations are read from, by owner: told when the client goes away. */
 const answering = new SafeMap();
 
@@ -508,9 +536,9 @@ export async function pump(owner, body, handle, onError, onReader = ignore) {
     reader = acquireReadableStreamDefaultReader(body.stream);
     onReader(reader);
     for (;;) {
-      const result = await readFrom(reader);
-      if (result.done) break;
-      const bytes = chunkBytes(result.value);
+      const read = await nextChunk(reader);
+      if (read === null) break;
+      const bytes = chunkBytes(read.chunk);
       if (byteLength(bytes) === 0) continue;
       let room;
       try {

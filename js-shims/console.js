@@ -44,6 +44,26 @@ let indent = "";
 const counts = new SafeMap();
 const times = new SafeMap();
 
+const UNPRINTABLE = "[a value that cannot be shown: it throws while it is read]";
+
+/** As `inspectArgs`; logging throws nothing at its caller, whatever the values do while they are read. */
+function inspectAll(args) {
+  try {
+    return inspectArgs(args, PLAIN);
+  } catch {
+    return UNPRINTABLE;
+  }
+}
+
+/** As `inspect`, likewise. */
+function inspectOne(value, options) {
+  try {
+    return inspect(value, options);
+  } catch {
+    return UNPRINTABLE;
+  }
+}
+
 /** @param {any[]} args */
 function format(args) {
   const { length } = args;
@@ -56,8 +76,8 @@ function format(args) {
   for (let i = 0; i < length; i++) {
     const arg = args[i];
     const type = typeof arg;
-    if (type !== "string" && type !== "number" && type !== "boolean") return inspectArgs(args, PLAIN);
-    if (i === 0 && length > 1 && type === "string" && StringPrototypeIncludes(arg, "%")) return inspectArgs(args, PLAIN);
+    if (type !== "string" && type !== "number" && type !== "boolean") return inspectAll(args);
+    if (i === 0 && length > 1 && type === "string" && StringPrototypeIncludes(arg, "%")) return inspectAll(args);
     line = i === 0 ? `${arg}` : `${line} ${arg}`;
   }
   return line;
@@ -90,7 +110,7 @@ function elapsed(label) {
   return started === undefined ? undefined : `${label}: ${op_clock_now() - started}ms`;
 }
 
-const cell = (value) => typeof value === "string" ? value : inspect(value, { __proto__: null, colors: false, depth: 1 });
+const cell = (value) => typeof value === "string" ? value : inspectOne(value, { __proto__: null, colors: false, depth: 1 });
 
 /** Rows of a Map, Set, array or object as [index, value]. */
 function tableRows(data) {
@@ -211,7 +231,7 @@ const methods = {
     } else print(ERROR, format(withFirst("Assertion failed:", args)));
   },
   dir(item = undefined, options = undefined) {
-    print(INFO, inspect(item, typeof options === "object" && options !== null ? { ...options, colors: false } : PLAIN));
+    print(INFO, inspectOne(item, typeof options === "object" && options !== null ? { ...options, colors: false } : PLAIN));
   },
   dirxml(...args) {
     print(INFO, format(args));

@@ -2,6 +2,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { finishInterface } from "ext:holm/engine.js";
+import { currentOwner } from "ext:holm/owner.js";
 
 const { Error, ObjectFreeze, PromisePrototypeThen, PromiseResolve, TypeError } = primordials;
 const { op_fail, op_pass_through, op_wait_until_begin, op_wait_until_end } = core.ops;
@@ -23,7 +24,9 @@ export class ExecutionContext {
 
   /** Keeps the invocation alive until the promise settles, within the platform's limit. */
   waitUntil(promise) {
-    const owner = this.#owner;
+    // As on the platform: a context that was kept from another request acts for the one that runs.
+    const own = this.#owner;
+    const owner = currentOwner() || own;
     if (arguments.length < 1) {
       throw new TypeError("Failed to execute 'waitUntil' on 'ExecutionContext': 1 argument required, but only 0 present.");
     }

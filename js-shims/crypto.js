@@ -20,13 +20,18 @@ import { load } from "ext:holm/engine.js";
 import { rehome, requireOwner } from "ext:holm/owner.js";
 
 const {
+  ArrayIsArray,
+  FunctionPrototype,
   FunctionPrototypeCall,
   ObjectDefineProperty,
+  ObjectHasOwn,
   PromiseReject,
   PromiseResolve,
   ReflectApply,
   ReflectGetOwnPropertyDescriptor,
   ReflectOwnKeys,
+  SafeArrayIterator,
+  SymbolIterator,
   TypedArrayPrototypeGetByteLength,
   TypeError,
 } = primordials;
@@ -96,6 +101,43 @@ function engineMethods(prototype) {
   return methods;
 }
 
+/**
+ * The engine's stubs of asynchronous methods do `method.call(this, ...)`: a script that replaces `Function.prototype.call`
+ * would be handed the engine's own function. A property of its own keeps the lookup from getting that far. While the
+ * snapshot is made, so that no script is there yet.
+ */
+function pinCalls(methods) {
+  const call = FunctionPrototype.call;
+  let found;
+  define(FunctionPrototype, "call", {
+    call() {
+      found = this;
+      return true;
+    },
+  }.call, false);
+  try {
+    const names = ReflectOwnKeys(ASYNCHRONOUS);
+    for (let i = 0; i < names.length; i++) {
+      found = undefined;
+      try {
+        ReflectApply(methods[names[i]], undefined, []);
+      } catch {
+        // A method that has no such stub, and wants another receiver.
+      }
+      if (found === undefined) continue;
+      ObjectDefineProperty(found, "call", {
+        __proto__: null,
+        value: call,
+        writable: false,
+        enumerable: false,
+        configurable: false,
+      });
+    }
+  } finally {
+    define(FunctionPrototype, "call", call, false);
+  }
+}
+
 /** A method with the name and length that Web IDL asks for. */
 function shaped(name, length, method) {
   ObjectDefineProperty(method, "name", { __proto__: null, value: name, configurable: true });
@@ -103,11 +145,23 @@ function shaped(name, length, method) {
   return method;
 }
 
+// Where the list of a key's usages stands among the arguments.
+const USAGES = { __proto__: null, generateKey: 2, importKey: 4, deriveKey: 4, unwrapKey: 6 };
+
+/** The engine reads the list by its iterator; an array's, a script could have replaced. */
+function readUsagesSafely(name, args) {
+  const index = USAGES[name];
+  if (index === undefined || index >= args.length) return;
+  const usages = args[index];
+  if (ArrayIsArray(usages) && !ObjectHasOwn(usages, SymbolIterator)) args[index] = new SafeArrayIterator(usages);
+}
+
 function asynchronous(name, length, engineMethod) {
   // Arguments after the last one are always passed, since the engine's stub counts them.
   return shaped(name, length, {
     method(...args) {
       while (args.length < 3 && name === "deriveBits") args[args.length] = undefined;
+      readUsagesSafely(name, args);
       return rehome(() => {
         admit(name, args);
         return ReflectApply(engineMethod, this, args);
@@ -119,6 +173,7 @@ function asynchronous(name, length, engineMethod) {
 function synchronous(name, length, engineMethod, keyAlgorithm) {
   return shaped(name, length, {
     method(...args) {
+      readUsagesSafely(name, args);
       try {
         admit(name, args);
         const key = ReflectApply(engineMethod, this, args);
@@ -172,6 +227,7 @@ export function loadCrypto() {
   if (loaded !== undefined) return loaded;
   const subtlePrototype = core.ops.SubtleCrypto.prototype;
   const engine = engineMethods(subtlePrototype);
+  pinCalls(engine);
   const denoCrypto = load("ext:deno_crypto/00_crypto.js");
 
   const keyAlgorithm = ReflectGetOwnPropertyDescriptor(denoCrypto.CryptoKey.prototype, "algorithm").get;

@@ -102,6 +102,9 @@ for (const name of ["kNodeWebStreamsState", "kNodeWebStreamsType", "kNodeMessagi
   }
 }
 
+// Part of deno_web's model of a document tree, which nothing calls.
+delete events.EventTarget.prototype.getParent;
+
 // deno_web and deno_crypto name the DOMException that an op's error becomes.
 for (
   const name of [

@@ -6,6 +6,7 @@
 import { core, primordials } from "ext:core/mod.js";
 import { cancelAnswer, forgetAnswer } from "ext:holm/body.js";
 import { newContext, newScheduledController } from "ext:holm/context.js";
+import { url } from "ext:holm/engine.js";
 import { listensForFetch, rejectionHandled, unhandledRejection } from "ext:holm/events.js";
 import { finishGlobals, installGlobals } from "ext:holm/globals.js";
 import { enter, leave } from "ext:holm/owner.js";
@@ -17,6 +18,7 @@ const {
   Error,
   FunctionPrototypeToString,
   JSONParse,
+  JSONStringify,
   Promise,
   PromisePrototypeThen,
   PromiseResolve,
@@ -97,23 +99,22 @@ function fetch(owner, bodyHandle) {
   leave();
 }
 
-/** A handler's answer that is no Response: a promise of one, or a mistake. */
-function settle(owner, result) {
+/**
+ * A handler's answer that is no Response: a promise of one, or a mistake. It is awaited, since `then` of a promise asks its
+ * constructor for a species, which a script can replace.
+ */
+async function settle(owner, result) {
   if ((typeof result !== "object" && typeof result !== "function") || result === null) {
     notAResponse(owner);
     return;
   }
-  PromisePrototypeThen(PromiseResolve(result), (response) => {
-    if (!isResponse(response)) {
-      notAResponse(owner);
-      return;
-    }
-    try {
-      respond(owner, response);
-    } catch (error) {
-      op_fail(owner, EXCEPTION, error);
-    }
-  }, (error) => op_fail(owner, EXCEPTION, error));
+  try {
+    const response = await result;
+    if (isResponse(response)) respond(owner, response);
+    else notAResponse(owner);
+  } catch (error) {
+    op_fail(owner, EXCEPTION, error);
+  }
 }
 
 function notAResponse(owner) {
@@ -176,9 +177,9 @@ function warm() {
     isResponse(response);
     response.headers.set("x-name", "value");
     new Response("Hello").clone();
-    new Response(JSON.stringify({ a: 1 }), { headers: [["content-type", "application/json"]] });
+    new Response(JSONStringify({ a: 1 }), { headers: [["content-type", "application/json"]] });
     Response.json({ a: 1 });
-    void new URL(request.url).searchParams.get("query");
+    void new url.URL(request.url).searchParams.get("query");
   }
   handler = { fetch: () => new Response("Hello", { headers: { "content-type": "text/plain" } }) };
   exported = OBJECT;

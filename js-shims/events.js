@@ -9,6 +9,8 @@ const {
   ObjectDefineProperty,
   ObjectPrototypeIsPrototypeOf,
   ObjectSetPrototypeOf,
+  ReflectOwnKeys,
+  SymbolKeyFor,
   TypeError,
   globalThis,
   uncurryThis,
@@ -115,6 +117,17 @@ export function makeGlobalAnEventTarget() {
     configurable: false,
   });
   setEventTargetData(globalThis);
+  // The store of the listeners has a symbol for a name: nothing that a loop over the global should meet, or replace.
+  const keys = ReflectOwnKeys(globalThis);
+  for (let i = 0; i < keys.length; i++) {
+    if (typeof keys[i] !== "symbol" || SymbolKeyFor(keys[i]) !== undefined || keys[i] === webidl.brand) continue;
+    ObjectDefineProperty(globalThis, keys[i], {
+      __proto__: null,
+      writable: false,
+      enumerable: false,
+      configurable: false,
+    });
+  }
   saveGlobalThisReference(globalThis);
   defineEventHandler(globalThis, "error", undefined, true);
   defineEventHandler(globalThis, "unhandledrejection");

@@ -2,7 +2,7 @@
 // application/x-www-form-urlencoded. Used by body.js.
 
 import { primordials } from "ext:core/mod.js";
-import { blobBytes, fileOf, isBlob, isFile, newBlob } from "ext:holm/blob.js";
+import { blobBytes, blobType, fileName, fileOf, isBlob, isFile, lastModifiedOf, newBlob } from "ext:holm/blob.js";
 import { byteLength, concat, decodeUtf8, encodeUtf8, part } from "ext:holm/bytes.js";
 import { finishInterface, url } from "ext:holm/engine.js";
 import { makePairIterable } from "ext:holm/pairs.js";
@@ -32,7 +32,7 @@ const USV = (value) => StringPrototypeToWellFormed(`${value}`);
 
 function entryValue(method, value, filename, count) {
   if (isBlob(value)) {
-    if (filename !== undefined) return fileOf(value, USV(filename), isFile(value) ? value.lastModified : undefined);
+    if (filename !== undefined) return fileOf(value, USV(filename), isFile(value) ? lastModifiedOf(value) : undefined);
     return isFile(value) ? value : fileOf(value, "blob");
   }
   if (count > 2) {
@@ -168,8 +168,8 @@ export function formDataBody(data) {
     if (typeof value === "string") {
       write(encodeUtf8(`${head}\r\n\r\n${normalizeLines(value)}\r\n`));
     } else {
-      const type = value.type || "application/octet-stream";
-      write(encodeUtf8(`${head}; filename="${escapeName(value.name, true)}"\r\nContent-Type: ${type}\r\n\r\n`));
+      const type = blobType(value) || "application/octet-stream";
+      write(encodeUtf8(`${head}; filename="${escapeName(fileName(value), true)}"\r\nContent-Type: ${type}\r\n\r\n`));
       write(blobBytes(value));
       write(encodeUtf8("\r\n"));
     }

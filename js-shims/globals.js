@@ -46,9 +46,20 @@ import { Request } from "ext:holm/request.js";
 import { countReservations, structuredClone } from "ext:holm/reservations.js";
 import { Response } from "ext:holm/response.js";
 import { clearInterval, clearTimeout, scheduler, setInterval, setTimeout } from "ext:holm/timers.js";
-import { disallowCompilation } from "ext:holm/wasm.js";
+import { restrictWebAssembly } from "ext:holm/wasm.js";
 
-const { JSONParse, ObjectDefineProperty, ObjectFreeze, ObjectHasOwn, TypeError, globalThis } = primordials;
+const {
+  JSONParse,
+  ObjectDefineProperty,
+  ObjectFreeze,
+  ObjectGetOwnPropertyDescriptor,
+  ObjectHasOwn,
+  ReflectOwnKeys,
+  Symbol,
+  SymbolKeyFor,
+  TypeError,
+  globalThis,
+} = primordials;
 
 const eager = (name, value) => ({ __proto__: null, name, value, lazy: false });
 const lazy = (name, value) => ({ __proto__: null, name, value, lazy: true });
@@ -184,6 +195,30 @@ function defineLazy({ name, value }) {
   });
 }
 
+/** Symbols that every script can make, or knows from the language. */
+const isPublicSymbol = (symbol) => {
+  if (SymbolKeyFor(symbol) !== undefined) return true;
+  const names = ReflectOwnKeys(Symbol);
+  for (let i = 0; i < names.length; i++) if (Symbol[names[i]] === symbol) return true;
+  return false;
+};
+
+/** deno_web's inner methods have symbols for names, on prototypes that scripts can reach: they stay what they are. */
+function sealInnerMethods(prototype) {
+  const keys = ReflectOwnKeys(prototype);
+  for (let i = 0; i < keys.length; i++) {
+    const descriptor = ObjectGetOwnPropertyDescriptor(prototype, keys[i]);
+    if (typeof keys[i] !== "symbol" || isPublicSymbol(keys[i]) || !descriptor.configurable) continue;
+    ObjectDefineProperty(
+      prototype,
+      keys[i],
+      "value" in descriptor
+        ? { __proto__: null, writable: false, enumerable: false, configurable: false }
+        : { __proto__: null, enumerable: false, configurable: false },
+    );
+  }
+}
+
 /** While the snapshot is made. */
 export function installGlobals() {
   for (let i = 0; i < globals.length; i++) {
@@ -191,6 +226,10 @@ export function installGlobals() {
     else define(globals[i].name, globals[i].value());
   }
   for (let i = 0; i < notSerializable.length; i++) markNotSerializable(notSerializable[i].prototype);
+  for (let i = 0; i < globals.length; i++) {
+    const value = globals[i].lazy ? undefined : globals[i].value();
+    if (typeof value === "function" && value.prototype !== undefined) sealInnerMethods(value.prototype);
+  }
   makeGlobalAnEventTarget();
   restrictEngine();
 }
@@ -205,7 +244,7 @@ function restrictEngine() {
   }
   freezeOtherClocks(globalThis);
   countReservations(globalThis);
-  disallowCompilation(globalThis.WebAssembly);
+  restrictWebAssembly(globalThis.WebAssembly);
 }
 
 /** In a fresh isolate, before any user code: takes away what the engine needed or has put back. */

@@ -157,7 +157,10 @@ function pairOf(entry) {
     if (entry.length === 2) return entry;
   } else if (entry !== null && typeof entry === "object" && typeof entry[SymbolIterator] === "function") {
     const pair = [];
-    for (const item of entry) ArrayPrototypePush(pair, item);
+    for (const item of entry) {
+      ArrayPrototypePush(pair, item);
+      if (pair.length > 2) break;
+    }
     if (pair.length === 2) return pair;
   }
   throw new TypeError("Failed to construct 'Headers': each header must be a [name, value] pair.");

@@ -6,7 +6,7 @@ import { DOMException, events, finishInterface, queueMicrotask, seams } from "ex
 import { currentOwner } from "ext:holm/owner.js";
 import { structuredClone } from "ext:holm/reservations.js";
 
-const { ArrayIsArray, ArrayPrototypePush, ArrayPrototypeShift, SymbolIterator, TypeError, uncurryThis } = primordials;
+const { ArrayIsArray, ArrayPrototypePush, ArrayPrototypeShift, ObjectHasOwn, SymbolIterator, TypeError, uncurryThis } = primordials;
 const { defineEventHandler, EventTarget, MessageEvent, setIsTrusted } = events;
 const dispatch = uncurryThis(EventTarget.prototype.dispatchEvent);
 
@@ -83,14 +83,20 @@ function transferList(value) {
     : value.transfer;
   if (list === undefined) return [];
   const items = [];
-  for (const item of list) {
+  const add = (item) => {
     if (isPort(item)) throw new DOMException("MessagePort cannot be transferred.", "DataCloneError");
     ArrayPrototypePush(items, item);
+  };
+  if (ArrayIsArray(list) && !ObjectHasOwn(list, SymbolIterator)) {
+    for (let i = 0; i < list.length; i++) add(list[i]);
+  } else {
+    for (const item of list) add(item);
   }
   return items;
 }
 
-defineEventHandler(MessagePort.prototype, "message", (port) => port.start());
+const start = uncurryThis(MessagePort.prototype.start);
+defineEventHandler(MessagePort.prototype, "message", (port) => start(port));
 defineEventHandler(MessagePort.prototype, "messageerror");
 finishInterface(MessagePort);
 

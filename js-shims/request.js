@@ -7,6 +7,7 @@ import { core, primordials } from "ext:core/mod.js";
 import { Body, cloneBody, extractBody, HANDLE, impliedType, mixinBody, moveBody } from "ext:holm/body.js";
 import { abort, DOMException, finishInterface } from "ext:holm/engine.js";
 import { headerList, headerListFrom, IMMUTABLE, MUTABLE, newHeaders, valueIn, withHeader } from "ext:holm/headers.js";
+import { ownOptions, requestOptionsAreClean } from "ext:holm/options.js";
 import { parseUrl } from "ext:holm/response.js";
 
 const {
@@ -26,6 +27,7 @@ const { AbortSignalPrototype, createDependentAbortSignal, newSignal, signalAbort
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CONTENT_TYPE = "content-type";
+const OPTIONS = ["method", "headers", "body", "redirect", "signal", "cf", "cache", "integrity", "keepalive"];
 
 const kNew = { __proto__: null };
 
@@ -143,7 +145,9 @@ export class Request {
     if (typeof init !== "object" && typeof init !== "function") {
       throw new TypeError("Failed to construct 'Request': parameter 2 is not of type 'RequestInit'.");
     }
-    const { method, headers, body, redirect, signal, cf, cache, integrity, keepalive } = init;
+    const { method, headers, body, redirect, signal, cf, cache, integrity, keepalive } = requestOptionsAreClean()
+      ? init
+      : ownOptions(init, OPTIONS);
     if (method !== undefined) this.#method = checkedMethod(method);
     if (headers !== undefined) this.#list = headerListFrom(headers);
     if (redirect !== undefined) {

@@ -1,4 +1,4 @@
-// What takes address space by existing: resizable ArrayBuffers, WebAssembly memories and instances.
+// What takes address space by existing: resizable ArrayBuffers here, WebAssembly memories and instances in wasm.js.
 //
 // Each maps a region of its own, however few bytes it has. A process has a bounded number of regions, and an engine that gets
 // none for its own heap ends the process; so their number is bounded (op_reserve), for each isolate. A clone and a transfer
@@ -39,7 +39,8 @@ const engineTransfer = uncurryThis(ArrayBufferPrototype.transfer);
 /** Whether there can be a resizable buffer in this isolate. */
 let anyResizable = false;
 
-const reserve = (object) => {
+/** Counts an object that maps a region of its own, and answers it. */
+export const reserve = (object) => {
   op_reserve(object);
   return object;
 };
@@ -48,27 +49,16 @@ const define = (target, name, value) =>
   ObjectDefineProperty(target, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
 
 /** The engine's constructor, with what it constructs counted. Keeps its prototype object and its statics. */
-function counting(Engine, name, length, construct) {
-  const Interface = {
-    [name]: function () {
-      if (new.target === undefined) throw new TypeError(`Constructor ${name} requires 'new'`);
-      return construct(arguments, new.target);
-    },
-  }[name];
-  const statics = ObjectGetOwnPropertyDescriptors(Engine);
-  ObjectDefineProperties(Interface, statics);
-  define(Engine.prototype, "constructor", Interface);
-  return Interface;
-}
-
-const ArrayBuffer = counting(EngineArrayBuffer, "ArrayBuffer", 1, (parameters, target) => {
-  const options = parameters[1];
+function ArrayBuffer(length, options = undefined) {
+  if (new.target === undefined) throw new TypeError("Constructor ArrayBuffer requires 'new'");
   const resizable = (typeof options === "object" && options !== null) || typeof options === "function";
   const most = resizable ? options.maxByteLength : undefined;
-  if (most === undefined) return ReflectConstruct(EngineArrayBuffer, [parameters[0]], target);
+  if (most === undefined) return ReflectConstruct(EngineArrayBuffer, [length], new.target);
   anyResizable = true;
-  return reserve(ReflectConstruct(EngineArrayBuffer, [parameters[0], { __proto__: null, maxByteLength: most }], target));
-});
+  return reserve(ReflectConstruct(EngineArrayBuffer, [length, { __proto__: null, maxByteLength: most }], new.target));
+}
+ObjectDefineProperties(ArrayBuffer, ObjectGetOwnPropertyDescriptors(EngineArrayBuffer));
+define(ArrayBufferPrototype, "constructor", ArrayBuffer);
 
 const methods = {
   transfer(newLength = undefined) {
@@ -117,23 +107,8 @@ export function structuredClone(value, options = undefined) {
   return clone;
 }
 
-const counted = new SafeSet();
-
-/** Puts the counting constructors in place. Idempotent: the engine may put its own back at run time. */
+/** Puts the counting functions in place. Idempotent: the engine may put its own back at run time. */
 export function countReservations(global) {
   if (global.ArrayBuffer !== ArrayBuffer) define(global, "ArrayBuffer", ArrayBuffer);
   if (ArrayBufferPrototype.transfer !== methods.transfer) define(ArrayBufferPrototype, "transfer", methods.transfer);
-  const { WebAssembly } = global;
-  if (WebAssembly === undefined) return;
-  // They would make resizable buffers that nobody counts.
-  delete WebAssembly.Memory.prototype.toResizableBuffer;
-  delete WebAssembly.Memory.prototype.toFixedLengthBuffer;
-  const names = ["Memory", "Instance"];
-  for (let i = 0; i < names.length; i++) {
-    const Engine = WebAssembly[names[i]];
-    if (SetPrototypeHas(counted, Engine)) continue;
-    const Interface = counting(Engine, names[i], 1, (parameters, target) => reserve(ReflectConstruct(Engine, parameters, target)));
-    SetPrototypeAdd(counted, Interface);
-    define(WebAssembly, names[i], Interface);
-  }
 }

@@ -19,6 +19,7 @@ import {
 } from "ext:holm/body.js";
 import { finishInterface, streams, url as urls } from "ext:holm/engine.js";
 import { promisedLength } from "ext:holm/identity_streams.js";
+import { ownOptions, responseOptionsAreClean } from "ext:holm/options.js";
 import { headerList, headerListFrom, IMMUTABLE, MUTABLE, newHeaders, valueIn, withHeader } from "ext:holm/headers.js";
 
 const {
@@ -40,6 +41,7 @@ const STREAM_FAILED = 4;
 
 const NOT_A_REASON = /[^\t\x20-\x7e\x80-\xff]/;
 const CONTENT_TYPE = "content-type";
+const OPTIONS = ["status", "statusText", "headers", "cf", "encodeBody", "webSocket"];
 const isNullBodyStatus = (status) => status === 204 || status === 205 || status === 304 || status === 101;
 const isRedirectStatus = (status) =>
   status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
@@ -95,7 +97,9 @@ export class Response {
     if (typeof init !== "object" && typeof init !== "function") {
       throw new TypeError("Failed to construct 'Response': parameter 2 is not of type 'ResponseInit'.");
     }
-    const { status, statusText, headers, cf, encodeBody, webSocket } = init;
+    const { status, statusText, headers, cf, encodeBody, webSocket } = responseOptionsAreClean()
+      ? init
+      : ownOptions(init, OPTIONS);
     if (status !== undefined) this.#status = checkedStatus(status);
     if (statusText !== undefined) this.#statusText = checkedReason(statusText);
     if (headers !== undefined) this.#list = headerListFrom(headers);
@@ -172,7 +176,7 @@ export class Response {
       rare.redirected = redirected;
       if (handle !== 0) {
         // `new Response(upstream.body, upstream)` has to work for a 304, too.
-        if (isNullBodyStatus(status)) op_body_cancel(handle);
+        if (isNullBodyStatus(status)) op_body_cancel(0, handle);
         else response.#body = new Body(HANDLE, handle);
       }
       return response;

@@ -13,6 +13,7 @@ const {
   MathTrunc,
   ObjectGetOwnPropertyDescriptor,
   ObjectPrototypeIsPrototypeOf,
+  ObjectSetPrototypeOf,
   Promise,
   PromiseReject,
   ReflectApply,
@@ -43,6 +44,8 @@ class Timer {
     this.frame = frame;
   }
 }
+// No setter of a script stands between these assignments and the timer.
+ObjectSetPrototypeOf(Timer.prototype, null);
 
 /** @type {Map<number, Timer>} */
 const timers = new SafeMap();

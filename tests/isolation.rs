@@ -32,6 +32,8 @@ const answers = {
     return new Response(readable);
   },
   "/request": () => told(() => kept.request.text()),
+  "/clone": () => told(() => kept.request.clone().text()),
+  "/cancel": () => told(() => kept.response.body.cancel()),
   "/response": () => told(() => kept.response.text()),
   "/reader": () => told(() => kept.reader.read()),
   "/answer": () => kept.answer,
@@ -58,9 +60,13 @@ fn the_io_of_a_request_that_is_in_flight_is_refused_to_another() {
     begun.write("POST /keep HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
     begun.chunk("private");
     dev.output().wait_for("^kept$");
-    for path in ["/request", "/response", "/reader"] {
+    let named = regex::Regex::new(r"Created by request (\d+), used by request (\d+)").unwrap();
+    for path in ["/request", "/clone", "/cancel", "/response", "/reader"] {
         let told = dev.client().get(path).text();
         assert!(told.starts_with("\"Error: Cannot perform I/O on behalf of a different request."), "{path}: {told}");
+        // Both are named: the one that made it, and the one that wants it.
+        let numbers = named.captures(&told).unwrap_or_else(|| panic!("{path}: {told}"));
+        assert!(numbers[1] == *"1" && numbers[2] != *"1", "{path}: {told}");
     }
     let refused = dev.client().get("/answer");
     assert_eq!((refused.status, refused.json()["error"].as_str()), (500, Some("exception")));

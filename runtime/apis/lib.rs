@@ -10,6 +10,7 @@ pub mod clock;
 pub mod compression;
 pub mod console;
 pub mod fetch;
+pub mod patches;
 pub mod rehome;
 pub mod request;
 pub mod reserve;
@@ -45,6 +46,7 @@ deno_core::extension!(
         answer::op_wait_until_end,
         body::op_body_abort,
         body::op_body_cancel,
+        body::op_body_check,
         body::op_body_clone,
         body::op_body_close,
         body::op_body_collect,
@@ -97,6 +99,7 @@ deno_core::extension!(
         "headers.js",
         "identity_streams.js",
         "message_channel.js",
+        "options.js",
         "owner.js",
         "pairs.js",
         "request.js",
@@ -136,12 +139,16 @@ const REFUSED_CORE_OPS: &[&str] = &[
 /// The extensions of the snapshot, in the order that a runtime has to repeat.
 #[must_use]
 pub fn extensions_for_snapshot() -> Vec<Extension> {
-    restricted(vec![
+    let mut extensions = vec![
         deno_webidl::deno_webidl::lazy_init(),
         deno_web::deno_web::lazy_init(),
         deno_crypto::deno_crypto::lazy_init(),
         holm::init(),
-    ])
+    ];
+    for extension in &mut extensions {
+        extension.lazy_loaded_js_files = patches::patched(&extension.lazy_loaded_js_files);
+    }
+    restricted(extensions)
 }
 
 /// The extensions of one isolate. Stores of the deno crates are made anew, so that isolates share nothing.

@@ -111,6 +111,17 @@ pub fn uint8_array<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: Bytes) -> v8::Lo
     }
 }
 
+/// A list for a shim alone. It has no prototype: a promise that is resolved with it looks for no `then` of a script.
+pub fn inner_list<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    values: &[v8::Local<'s, v8::Value>],
+) -> v8::Local<'s, v8::Value> {
+    let list = v8::Array::new_with_elements(scope, values);
+    let null = v8::null(scope).into();
+    list.set_prototype(scope, null);
+    list.into()
+}
+
 /// A `TypeError` with this message.
 pub fn type_error<'s>(scope: &mut v8::PinScope<'s, '_>, message: &str) -> v8::Local<'s, v8::Value> {
     match v8::String::new(scope, message) {

@@ -10,6 +10,7 @@ use crate::BodyError;
 use crate::State;
 use crate::StateError;
 use crate::memory::Charge;
+use crate::state::Creator;
 use crate::state::Owner;
 
 pub(crate) struct OwnedBody {
@@ -23,6 +24,17 @@ pub(crate) struct OwnedBody {
     writer: Option<BodyWriter>,
     /// The invocation lasts until the writing end is closed.
     answer: bool,
+}
+
+impl OwnedBody {
+    /// # Errors
+    /// When it is another invocation's.
+    fn check(&self, user: Owner) -> Result<(), StateError> {
+        if self.owner == user {
+            return Ok(());
+        }
+        Err(StateError::DifferentRequest { created: Creator::Request(self.owner), used: user })
+    }
 }
 
 /// The writing end of a body that JavaScript produces.
@@ -108,10 +120,9 @@ impl State {
     fn take_readable(&self, owner: Owner, id: u32, leave: Readable) -> Result<Body, StateError> {
         let mut bodies = self.bodies.borrow_mut();
         // The shim knows which bodies it has used: one that is gone went with the invocation that owned it.
-        let entry = bodies.get_mut(&id).ok_or(StateError::DifferentRequest)?;
-        if entry.owner != owner {
-            return Err(StateError::DifferentRequest);
-        }
+        let gone_with_its_owner = StateError::DifferentRequest { created: Creator::Ended, used: owner };
+        let entry = bodies.get_mut(&id).ok_or(gone_with_its_owner)?;
+        entry.check(owner)?;
         entry.begun = true;
         let gone = matches!(leave, Readable::Used) && entry.writer.is_none();
         match std::mem::replace(&mut entry.readable, leave) {
@@ -149,6 +160,12 @@ impl State {
         {
             entry.readable = Readable::Whole(body);
         }
+    }
+
+    /// # Errors
+    /// When it is another invocation's. One that is gone belongs to nobody.
+    pub fn check_body(&self, owner: Owner, id: u32) -> Result<(), StateError> {
+        self.bodies.borrow().get(&id).map_or(Ok(()), |entry| entry.check(owner))
     }
 
     /// Looks at a body without using it.
@@ -204,9 +221,7 @@ impl State {
     pub fn body_writer(&self, owner: Owner, id: u32) -> Result<BodyWriter, StateError> {
         let bodies = self.bodies.borrow();
         let entry = bodies.get(&id).ok_or(StateError::ReaderGone)?;
-        if entry.owner != owner {
-            return Err(StateError::DifferentRequest);
-        }
+        entry.check(owner)?;
         entry.writer.clone().ok_or(StateError::ReaderGone)
     }
 

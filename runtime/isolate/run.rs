@@ -42,6 +42,7 @@ use crate::observe::InvocationRecord;
 use crate::observe::Level;
 use crate::observe::LogRecord;
 use crate::state::Owner;
+use crate::trace;
 use crate::turn;
 use crate::turn::Entry;
 use crate::turn::Verdict;
@@ -132,7 +133,7 @@ impl Isolate {
         isolate.set_promise_reject_callback(turn::on_promise_reject);
         isolate.set_host_import_module_dynamically_callback(modules::import_dynamically);
         isolate.set_host_import_module_with_phase_dynamically_callback(modules::import_in_phase);
-        isolate.set_allow_wasm_code_generation_callback(deny_wasm_from_bytes);
+        isolate.set_allow_wasm_code_generation_callback(allow_wasm_from_bytes);
         isolate.set_allow_atomics_wait(false);
         state.memory.belongs_to(isolate);
         let heap = HeapWatch::new(isolate, Rc::clone(&state.heap_exceeded));
@@ -141,6 +142,7 @@ impl Isolate {
             v8::scope_with_context!(scope, isolate, &context);
             Hooks::take(scope)?
         };
+        trace::install(isolate, &context);
         // The engine's loop gets its waker once; from then on it says when it wants to be polled.
         ambient.want();
         Ok(Self {
@@ -673,15 +675,16 @@ fn head_bytes(url: &str, headers: &http::HeaderMap) -> usize {
     size_of::<Invocation>() + url.len() + fields + headers.capacity() * size_of::<http::HeaderValue>()
 }
 
-/// WebAssembly comes from the bundle only; bytes made at run time are not compiled.
-extern "C" fn deny_wasm_from_bytes(_context: v8::Local<'_, v8::Context>, _source: v8::Local<'_, v8::String>) -> bool {
-    false
+/// WebAssembly is compiled from bytes where code may be compiled from strings: at most while a worker starts.
+extern "C" fn allow_wasm_from_bytes(context: v8::Local<'_, v8::Context>, _source: v8::Local<'_, v8::String>) -> bool {
+    context.is_code_generation_from_strings_allowed()
 }
 
 impl Drop for Isolate {
     fn drop(&mut self) {
         // Handles into the engine go before the engine does.
         let isolate = self.runtime.v8_isolate();
+        trace::uninstall(isolate);
         isolate.remove_slot::<Rc<Modules>>();
         isolate.remove_slot::<Rc<State>>();
         self.state.forget_handles();

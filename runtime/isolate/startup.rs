@@ -9,8 +9,29 @@ use crate::hooks::Hooks;
 use crate::modules;
 use crate::turn;
 
-/// Runs the global scope of `worker`.
+/// Runs the global scope of `worker`, with what its compatibility flags allow there.
 pub(crate) fn start(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &WorkerCode) -> Result<(), Failure> {
+    let flag = |name: &str| worker.compatibility_flags.get(name).copied().unwrap_or(false);
+    if !flag("enable_weak_ref") {
+        take_off_global(scope, &["WeakRef", "FinalizationRegistry"]);
+    }
+    let context = scope.get_current_context();
+    context.set_allow_generation_from_strings(flag("allow_eval_during_startup"));
+    let result = evaluate(scope, hooks, worker);
+    context.set_allow_generation_from_strings(false);
+    result
+}
+
+fn take_off_global(scope: &mut v8::PinScope<'_, '_>, names: &[&str]) {
+    let global = scope.get_current_context().global(scope);
+    for name in names {
+        if let Some(key) = v8::String::new(scope, name) {
+            global.delete(scope, key.into());
+        }
+    }
+}
+
+fn evaluate(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &WorkerCode) -> Result<(), Failure> {
     v8::tc_scope!(let scope, scope);
     let Some((module, evaluation)) = modules::load_main(scope, worker) else {
         return Err(thrown(scope, worker));

@@ -93,6 +93,23 @@ struct Operation {
     task: Option<tokio::task::AbortHandle>,
 }
 
+/// Whose an object is, as the error says that refuses it to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creator {
+    Request(Owner),
+    /// It has ended, and nothing remembers its number.
+    Ended,
+}
+
+impl std::fmt::Display for Creator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Request(owner) => write!(f, "Created by request {owner}"),
+            Self::Ended => f.write_str("Created by a request that has ended"),
+        }
+    }
+}
+
 /// Why an op refuses. The texts are what JavaScript sees.
 #[derive(Debug, thiserror::Error, deno_error::JsError)]
 pub enum StateError {
@@ -103,9 +120,9 @@ pub enum StateError {
     GlobalScope,
     #[class(generic)]
     #[error(
-        "Cannot perform I/O on behalf of a different request. I/O objects (such as streams, request/response bodies, and others) created in the context of one request handler cannot be accessed from a different request's handler."
+        "Cannot perform I/O on behalf of a different request. I/O objects (such as streams, request/response bodies, and others) created in the context of one request handler cannot be accessed from a different request's handler. ({created}, used by request {used})"
     )]
-    DifferentRequest,
+    DifferentRequest { created: Creator, used: Owner },
     #[class(generic)]
     #[error("The request that this operation belongs to has already ended.")]
     Ended,
@@ -222,6 +239,12 @@ impl State {
     ) -> Result<T, StateError> {
         self.with(owner, |invocation| {
             f(&invocation.method, &invocation.url, &invocation.headers, invocation.cf.as_deref())
+        })
+        .map_err(|error| match (error, self.current.get()) {
+            (StateError::Ended, used) if used != 0 && used != owner => {
+                StateError::DifferentRequest { created: Creator::Request(owner), used }
+            }
+            (error, _) => error,
         })
     }
 

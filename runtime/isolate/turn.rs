@@ -16,6 +16,7 @@ use crate::limits::REJECTION_ROUNDS;
 use crate::limits::REJECTIONS;
 use crate::state::Owner;
 use crate::state::Rejection;
+use crate::trace;
 use crate::watchdog::Slot;
 
 /// How a turn was left.
@@ -154,6 +155,8 @@ pub fn describe<'s>(
     thrown: v8::Local<'s, v8::Value>,
 ) -> Option<(String, Option<String>)> {
     const LONGEST: usize = 16 << 10;
+    // Longer than this, a text is not even read: it would have to be copied whole.
+    const READ: usize = 1 << 20;
     v8::tc_scope!(let scope, scope);
     let mut stack = None;
     if let Ok(object) = v8::Local::<v8::Object>::try_from(thrown)
@@ -162,7 +165,7 @@ pub fn describe<'s>(
         && let Some(value) = object.get(scope, key.into())
         && value.is_string()
     {
-        stack = Some(cut(value.to_rust_string_lossy(scope), LONGEST));
+        stack = value.to_string(scope).map(|stack| cut(trace::short(scope, stack, READ), LONGEST));
     }
     if scope.has_terminated() {
         return None;
@@ -172,7 +175,7 @@ pub fn describe<'s>(
         return None;
     }
     let message = match text {
-        Some(text) => cut(text.to_rust_string_lossy(scope), LONGEST),
+        Some(text) => cut(trace::short(scope, text, READ), LONGEST),
         None => "an object that cannot be turned into a string was thrown".to_owned(),
     };
     let message = if thrown.is_native_error() { message } else { format!("Uncaught {message}") };

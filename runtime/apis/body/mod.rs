@@ -124,7 +124,7 @@ async fn collect(mut body: Body, wanted: Collected, mut charge: Charge) -> Settl
     })
 }
 
-/// One chunk, or `null` at the end.
+/// One chunk, in a list of its own, or `null` at the end.
 #[op2]
 pub fn op_body_read<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -150,7 +150,8 @@ async fn read(mut body: Body, id: u32, mut charge: Charge) -> Settle {
                 return Box::new(move |scope, state| {
                     drop(charge);
                     state.put_body(id, body);
-                    Ok(seam::uint8_array(scope, chunk))
+                    let chunk = seam::uint8_array(scope, chunk);
+                    Ok(seam::inner_list(scope, &[chunk]))
                 });
             }
             Some(Err(error)) => {
@@ -169,10 +170,21 @@ async fn read(mut body: Body, id: u32, mut charge: Charge) -> Settle {
     }
 }
 
+/// Drops a body, both ends. `owner` 0: the platform itself does, whoever runs.
 #[op2(fast)]
-pub fn op_body_cancel(scope: &mut v8::PinScope<'_, '_>, #[smi] body: u32) -> Result<(), StateError> {
-    seam::state(scope)?.drop_body(body);
+pub fn op_body_cancel(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32, #[smi] body: u32) -> Result<(), StateError> {
+    let state = seam::state(scope)?;
+    if owner != 0 {
+        state.check_body(owner, body)?;
+    }
+    state.drop_body(body);
     Ok(())
+}
+
+/// Throws when the body is another invocation's.
+#[op2(fast)]
+pub fn op_body_check(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32, #[smi] body: u32) -> Result<(), StateError> {
+    seam::state(scope)?.check_body(owner, body)
 }
 
 /// A second body over the same bytes; 0 for a stream, which JavaScript has to tee.
@@ -180,6 +192,7 @@ pub fn op_body_cancel(scope: &mut v8::PinScope<'_, '_>, #[smi] body: u32) -> Res
 #[smi]
 pub fn op_body_clone(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32, #[smi] body: u32) -> Result<u32, StateError> {
     let state = seam::state(scope)?;
+    state.check_body(owner, body)?;
     let bytes = state.peek_body(body, |body| match body {
         Body::Bytes(bytes) => Some(bytes.clone()),
         Body::Empty | Body::Stream(_) => None,

@@ -150,7 +150,7 @@ fn response_value<'s>(
         seam::headers_to(scope, &headers),
         v8::Integer::new_from_unsigned(scope, body).into(),
     ];
-    v8::Array::new_with_elements(scope, &values).into()
+    seam::inner_list(scope, &values)
 }
 
 /// The response that a `data:` URL is: a value like that of [`op_fetch`]'s promise.
