@@ -45,6 +45,24 @@ pub struct Diagnostic {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
+/// Characters of a source line that are shown.
+const EXCERPT_WIDTH: usize = 120;
+
+// === impl Excerpt ===
+
+impl Excerpt {
+    /// The line with carets below `column`; of a long line, what is around it.
+    fn write(&self, f: &mut fmt::Formatter<'_>, column: usize) -> fmt::Result {
+        let before = column.saturating_sub(1);
+        let long = self.line.chars().nth(EXCERPT_WIDTH).is_some();
+        let skipped = if long { before.saturating_sub(EXCERPT_WIDTH / 2) } else { 0 };
+        let shown: String = self.line.chars().skip(skipped).take(EXCERPT_WIDTH).collect();
+        // Tabs are kept in the line of carets, so that it lines up whatever their width.
+        let indent: String = shown.chars().take(before - skipped).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        write!(f, "\n   | {shown}\n   | {indent}{}", "^".repeat(self.width.min(EXCERPT_WIDTH)))
+    }
+}
+
 // === impl Diagnostic ===
 
 impl Diagnostic {
@@ -98,14 +116,7 @@ impl fmt::Display for Diagnostic {
             write!(f, ":{}:{}", self.line, self.column)?;
         }
         if let Some(excerpt) = &self.excerpt {
-            // Tabs are kept in the line of carets, so that it lines up whatever their width.
-            let indent: String = excerpt
-                .line
-                .chars()
-                .take(self.column.saturating_sub(1))
-                .map(|c| if c == '\t' { '\t' } else { ' ' })
-                .collect();
-            write!(f, "\n   | {}\n   | {indent}{}", excerpt.line, "^".repeat(excerpt.width))?;
+            excerpt.write(f, self.column)?;
         }
         if let Some(help) = &self.help {
             write!(f, "\n   = help: {help}")?;
@@ -218,6 +229,18 @@ mod tests {
             sample().to_string(),
             "error: `name` must be a string, found a number\n  --> wrangler.jsonc:3:11\n   |   \"name\": 12,\n   |           ^^\n   = help: put it in quotes"
         );
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_what_is_meant() {
+        let line = format!("{}here{}", "x".repeat(5_000), "y".repeat(5_000));
+        let excerpt = Some(Excerpt { line, width: 4_000 });
+        let printed = Diagnostic { column: 5_001, excerpt, ..sample() }.to_string();
+        let mut lines = printed.lines().skip(2);
+        let (shown, carets) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+        assert_eq!(shown.len(), "   | ".len() + EXCERPT_WIDTH);
+        assert_eq!(shown.find("here"), carets.find('^'));
+        assert!(printed.len() < 1_000, "{} bytes", printed.len());
     }
 
     #[test]
