@@ -74,6 +74,10 @@ impl Process {
         Self { child, output }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name: `TERM`, `HUP`.
     pub fn signal(&self, name: &str) {
         send_signal(name, &[self.child.id()]);
