@@ -183,7 +183,7 @@ impl State {
             && entry.answer
             && let Some(invocation) = self.invocations.borrow_mut().get_mut(&entry.owner)
         {
-            invocation.writing = invocation.writing.saturating_sub(1);
+            invocation.written(self.limits.borrow().wait_until);
         }
     }
 
@@ -197,7 +197,7 @@ impl State {
             bodies.remove(&id);
         }
         if answer && let Some(invocation) = self.invocations.borrow_mut().get_mut(&owner) {
-            invocation.writing = invocation.writing.saturating_sub(1);
+            invocation.written(self.limits.borrow().wait_until);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The deadlines of an isolate's invocations: the wall limit until the answer, the `waitUntil` limit after it.
+//! The deadlines of an isolate's invocations: the wall limit until the answer, the `waitUntil` limit after its end.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -18,7 +18,6 @@ const POOL_TICK: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy)]
 enum Late {
     Answer,
-    Body,
     Background,
 }
 
@@ -26,13 +25,7 @@ enum Late {
 
 impl Late {
     fn of(invocation: &Invocation) -> Self {
-        if invocation.reply.is_some() {
-            Self::Answer
-        } else if invocation.writing > 0 && !invocation.client_gone {
-            Self::Body
-        } else {
-            Self::Background
-        }
+        if invocation.reply.is_some() { Self::Answer } else { Self::Background }
     }
 }
 
@@ -73,7 +66,12 @@ impl Isolate {
         self.sweep_at = None;
         let mut late = Vec::new();
         let mut next: Option<Instant> = None;
-        for (owner, invocation) in self.state.invocations.borrow().iter() {
+        let again = now + self.state.limits.borrow().wait_until;
+        for (owner, invocation) in self.state.invocations.borrow_mut().iter_mut() {
+            // A stream may last for as long as its client stays.
+            if invocation.deadline <= now && invocation.is_streaming() {
+                invocation.deadline = again;
+            }
             if invocation.deadline <= now {
                 late.push((*owner, Late::of(invocation)));
             } else {
@@ -85,13 +83,6 @@ impl Isolate {
             match late {
                 Late::Answer => {
                     let message = format!("The worker did not answer within {} ms.", limits.wall.as_millis());
-                    self.state.fail(owner, Failure::new(Outcome::WallExceeded, message));
-                }
-                Late::Body => {
-                    let message = format!(
-                        "The body of the answer was not complete {} ms after its head.",
-                        limits.wait_until.as_millis()
-                    );
                     self.state.fail(owner, Failure::new(Outcome::WallExceeded, message));
                 }
                 Late::Background => {

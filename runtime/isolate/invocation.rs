@@ -73,6 +73,19 @@ impl Invocation {
         }
     }
 
+    /// One body of the answer is complete. What `waitUntil` holds has its time from now on.
+    pub(crate) fn written(&mut self, wait_until: Duration) {
+        self.writing = self.writing.saturating_sub(1);
+        if self.writing == 0 && !self.client_gone {
+            self.deadline = Instant::now() + wait_until;
+        }
+    }
+
+    /// JavaScript writes the answer's body to a client that is there.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.reply.is_none() && self.writing > 0 && !self.client_gone
+    }
+
     /// Nothing is left to do: answered, or without a client, and nothing that outlives the answer, or is still to be charged,
     /// is pending.
     pub(crate) fn is_done(&self) -> bool {

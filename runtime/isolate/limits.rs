@@ -11,7 +11,7 @@ pub struct Limits {
     pub startup_cpu: Duration,
     /// Wall time from dispatch to the head of the answer.
     pub wall: Duration,
-    /// How long `ctx.waitUntil` work and a streaming answer's producer may go on after the answer or the client has gone.
+    /// How long `ctx.waitUntil` work may go on once the answer is complete or the client has gone.
     pub wait_until: Duration,
     /// Exchanges with the world that one invocation may start.
     pub subrequests: u32,
