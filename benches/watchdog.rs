@@ -34,7 +34,7 @@ fn round(bench: &Bench, host: &Host, worker: &std::sync::Arc<holm_host::Worker>)
 
 fn main() {
     let bench = Bench::new();
-    let hosts = [bench.host(0), bench.host_under(Watchdog::absent(), 0)];
+    let hosts = [bench.host(0), bench.host_under(Watchdog::absent().unwrap(), 0)];
     let workers = [worker(HELLO), worker(HELLO)];
     for (host, worker) in hosts.iter().zip(&workers) {
         round(&bench, host, worker);

@@ -29,6 +29,7 @@ use holm_isolate::Source;
 use holm_isolate::SourceKind;
 use holm_isolate::Ticket;
 use holm_isolate::Watchdog;
+use holm_isolate::WatchdogOptions;
 use holm_isolate::WorkerCode;
 use holm_isolate::WorkerParts;
 use holm_snapshot::SnapshotEngine;
@@ -80,7 +81,7 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let options = IsolateOptions {
             engine,
-            watchdog: Watchdog::start().unwrap(),
+            watchdog: Watchdog::start(WatchdogOptions::alone().unwrap()).unwrap(),
             front: runtime.handle().clone(),
             census: Census::default(),
         };
@@ -114,6 +115,7 @@ pub fn code(source: &str) -> WorkerCode {
 fn code_with(source: &str, observer: Arc<dyn Observer>) -> WorkerCode {
     let module = Source { kind: SourceKind::EsModule, bytes: Arc::from(source.as_bytes()), source_map: None };
     WorkerCode::from(WorkerParts {
+        tenant: "bench".to_owned(),
         name: "bench".to_owned(),
         main: "index.js".to_owned(),
         modules: HashMap::from([("index.js".to_owned(), module)]),
@@ -136,7 +138,7 @@ pub fn worker(source: &str) -> Arc<Worker> {
 }
 
 fn deployed(code: WorkerCode) -> Arc<Worker> {
-    Worker::new(WorkerSpec { code, tenant: "bench".to_owned(), concurrency: 1024, queue: 1024, isolates: 1 })
+    Worker::new(WorkerSpec { code, concurrency: 1024, queue: 1024, isolates: 1 })
 }
 
 pub fn get(url: &str) -> FetchRequest {

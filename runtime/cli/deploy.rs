@@ -33,6 +33,8 @@ use holm_metrics::WorkerStats;
 use holm_stores::fetch::EgressPolicy;
 use holm_stores::fetch::HttpOutbound;
 
+use super::private::Privates;
+
 /// What a worker is made of.
 pub(super) struct Deployment {
     pub(super) name: String,
@@ -64,6 +66,7 @@ impl Deployment {
             .collect();
         let code = WorkerCode::from(WorkerParts {
             name,
+            tenant,
             main: bundle.main,
             modules,
             compatibility_date: compatibility.date.to_string(),
@@ -77,7 +80,6 @@ impl Deployment {
         let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Worker::new(WorkerSpec {
             code,
-            tenant,
             concurrency: count(limits.concurrency),
             queue: count(limits.queue),
             isolates: count(limits.isolates_per_worker),
@@ -131,6 +133,8 @@ fn isolate_limits(limits: &Limits) -> holm_isolate::Limits {
 #[derive(Clone)]
 pub(super) struct HostWorkers {
     pub(super) host: Host,
+    /// Those that run in other processes.
+    pub(super) privates: Privates,
 }
 
 // === impl HostWorkers ===
@@ -144,7 +148,10 @@ impl Workers for HostWorkers {
 
     async fn dispatch(&self, routed: &Routed, event: Incoming) -> Result<http::Response<Body>, Failure> {
         let request = FetchRequest { cpu: routed.cpu, ..fetch_request(event) };
-        self.host.dispatch(&routed.worker, request).await
+        match self.privates.of(&routed.worker) {
+            None => self.host.dispatch(&routed.worker, request).await,
+            Some(elsewhere) => elsewhere.dispatch(&routed.worker, request).await,
+        }
     }
 
     fn stats(&self, routed: &Routed) -> Option<Arc<WorkerStats>> {

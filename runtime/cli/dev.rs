@@ -29,9 +29,16 @@ use holm_host::Routed;
 use holm_host::Worker;
 use holm_isolate::Body;
 use holm_isolate::Failure;
+use holm_isolate::OnCrash;
 use holm_isolate::Outcome;
+use holm_isolate::Report;
+use holm_isolate::WatchdogOptions;
+use holm_snapshot::SnapshotEngine;
 use holm_stores::fetch::Egress;
 use parking_lot::RwLock;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::DevArgs;
 use super::deploy;
@@ -39,8 +46,10 @@ use super::deploy::Deployment;
 use super::deploy::HostWorkers;
 use super::exit::Exit;
 use super::overlay;
+use super::private::Privates;
 use super::process;
 use super::process::Process;
+use super::process::ProcessOptions;
 use super::terminal::Style;
 use super::terminal::Terminal;
 use super::watch::Watch;
@@ -55,20 +64,43 @@ pub(super) fn run(args: DevArgs) -> Exit {
     let limits = Limits::default();
     let engine = process::engine(limits.memory_mb);
     let isolation = Isolation { isolates: 16, memory_bytes: u64::MAX, idle: Duration::from_secs(3600), spares: 1 };
-    let started = process::runtime(None).map_err(anyhow::Error::from).and_then(|runtime| {
-        Process::start(engine, &runtime, isolation, process::admission(&limits), Egress::PublicAndLoopback)
-            .map(|process| (runtime, process))
-    });
-    let (runtime, process) = match started {
+    let (report, reports) = tokio::sync::mpsc::unbounded_channel();
+    let (runtime, process) = match start(engine, isolation, limits, report) {
         Ok(started) => started,
         Err(error) => {
             eprintln!("error: {error:#}");
             return Exit::Failure;
         }
     };
-    let exit = runtime.block_on(Dev { args, terminal, limits, process, status: Arc::default() }.run());
+    let exit = runtime.block_on(Dev { args, terminal, limits, process, status: Arc::default() }.run(reports));
     runtime.shutdown_timeout(Duration::from_millis(100));
-    exit
+    // A thread that cannot be stopped may still run: it sees nothing of the process torn down.
+    holm_supervisor::exit_now(exit.status())
+}
+
+fn start(
+    engine: Arc<SnapshotEngine>,
+    isolation: Isolation,
+    limits: Limits,
+    report: UnboundedSender<Report>,
+) -> anyhow::Result<(Runtime, Process)> {
+    let runtime = process::runtime(None)?;
+    let watchdog = WatchdogOptions {
+        kill_grace: Duration::from_millis(limits.kill_grace_ms),
+        report: Box::new(move |told| {
+            let _ = report.send(told);
+        }),
+        on_crash: OnCrash::StopUnlessFaulted,
+        ..WatchdogOptions::alone()?
+    };
+    let options = ProcessOptions {
+        isolation,
+        admission: process::admission(&limits),
+        egress: Egress::PublicAndLoopback,
+        watchdog,
+    };
+    let process = Process::start(engine, &runtime, options)?;
+    Ok((runtime, process))
 }
 
 struct Dev {
@@ -100,7 +132,7 @@ struct Inputs {
 // === impl Dev ===
 
 impl Dev {
-    async fn run(self) -> Exit {
+    async fn run(self, reports: UnboundedReceiver<Report>) -> Exit {
         let project = match self.load() {
             Loaded::Good(project) => project,
             Loaded::Bad(text) => {
@@ -128,8 +160,10 @@ impl Dev {
         );
 
         let (shutdown, signal) = Shutdown::new();
-        let workers =
-            DevWorkers { workers: HostWorkers { host: self.process.host.clone() }, status: Arc::clone(&self.status) };
+        let workers = DevWorkers {
+            workers: HostWorkers { host: self.process.host.clone(), privates: Privates::default() },
+            status: Arc::clone(&self.status),
+        };
         let options = Options { error_detail: ErrorDetail::Full, ..Options::default() };
         let front = Front::new(workers, options);
         let served = front.serve(listener, Transport::Plain, signal);
@@ -142,6 +176,7 @@ impl Dev {
                 return Exit::Failure;
             }
             () = self.reload(watch) => {}
+            () = self.too_many_stuck(reports) => return Exit::Failure,
             () = stop_signal() => {}
         }
         shutdown.drain(GRACE);
@@ -259,6 +294,27 @@ impl Dev {
         } else {
             self.terminal.line(Style::Dim, "The version before goes on serving.");
         }
+    }
+
+    /// Tells of turns that cannot be ended, and ends where a server would replace its process.
+    async fn too_many_stuck(&self, mut reports: UnboundedReceiver<Report>) {
+        let (mut stuck, bound) = (0, self.limits.stuck_threads);
+        while let Some(report) = reports.recv().await {
+            if let Report::GivenUp(_) = report {
+                let text =
+                    "error: a request exceeded its CPU budget in a loop of the engine that cannot be interrupted";
+                self.terminal.line(Style::Red, text);
+                continue;
+            }
+            stuck += 1;
+            let text = format!("warning: {stuck} of {bound} threads hold what they have until `holm dev` ends");
+            self.terminal.line(Style::Yellow, &text);
+            if stuck >= bound {
+                self.terminal.line(Style::Red, "error: too many threads cannot be stopped; start `holm dev` again");
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 
     /// `None` where nothing is watched.

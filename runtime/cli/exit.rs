@@ -12,17 +12,26 @@ pub(super) enum Exit {
     Unavailable,
     /// A configuration, or a worker, is wrong.
     Config,
+    /// As the serving process ended.
+    Child(u8),
 }
 
 // === impl Exit ===
 
+impl Exit {
+    pub(super) const fn status(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failure => 1,
+            Self::Unavailable => 69,
+            Self::Config => 78,
+            Self::Child(status) => status,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Ok => 0,
-            Exit::Failure => 1,
-            Exit::Unavailable => 69,
-            Exit::Config => 78,
-        })
+        Self::from(exit.status())
     }
 }

@@ -13,6 +13,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use holm_metrics::Counter;
+use rustix::fs::FlockOperation;
+use rustix::fs::fcntl_lock;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -135,9 +137,20 @@ fn write_all(entries: &mpsc::Receiver<Entry>) {
     }
 }
 
-/// A closed stream is an error (the signal for it is ignored), a full one waits here.
-fn write(mut bytes: &[u8]) -> io::Result<()> {
+/// A closed stream is an error (the signal for it is ignored), a full one waits here. The processes of a server take turns:
+/// a pipe keeps only short writes in one piece, and half a line could be made to look like a line of its own.
+fn write(bytes: &[u8]) -> io::Result<()> {
     let mut stream = io::stderr().lock();
+    // Where the stream knows no locks, lines can mix as those of any two programs.
+    let locked = fcntl_lock(&stream, FlockOperation::LockExclusive).is_ok();
+    let written = write_alone(&mut stream, bytes);
+    if locked {
+        let _ = fcntl_lock(&stream, FlockOperation::Unlock);
+    }
+    written
+}
+
+fn write_alone(stream: &mut io::StderrLock<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -61,7 +61,6 @@ pub(super) struct ProcessCounts {
 
 impl Processes {
     /// Replaces what is shown.
-    #[allow(dead_code, reason = "for a server of several processes")]
     pub(super) fn tell(&self, counts: ProcessCounts) {
         *self.counts.lock() = counts;
     }

@@ -9,9 +9,13 @@ mod metrics;
 mod observe;
 mod origin;
 mod overlay;
+mod parent;
+mod private;
 mod process;
 mod serve;
+mod settings;
 mod site;
+mod superior;
 mod terminal;
 mod watch;
 
@@ -81,6 +85,12 @@ struct ServeArgs {
     /// Check the configuration and the workers, and exit
     #[arg(long)]
     check: bool,
+    /// Serve in this process, without a parent that replaces it when it crashes
+    #[arg(long)]
+    single_process: bool,
+    /// Serve for the parent process at the other end of standard input
+    #[arg(long, hide = true)]
+    child: bool,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -13,6 +13,7 @@ use holm_isolate::Census;
 use holm_isolate::IsolateOptions;
 use holm_isolate::Outcome;
 use holm_isolate::Watchdog;
+use holm_isolate::WatchdogOptions;
 use holm_metrics::Registry;
 use holm_snapshot::SnapshotEngine;
 use holm_stores::fetch::Egress;
@@ -32,6 +33,14 @@ pub(super) struct Process {
     pub(super) registry: Arc<Registry>,
     pub(super) census: Census,
     pub(super) watchdog: Watchdog,
+}
+
+/// What a process is started with.
+pub(super) struct ProcessOptions {
+    pub(super) isolation: Isolation,
+    pub(super) admission: Admission,
+    pub(super) egress: Egress,
+    pub(super) watchdog: WatchdogOptions,
 }
 
 /// The front runtime. Made on the main thread, after the engine.
@@ -66,11 +75,10 @@ impl Process {
     pub(super) fn start(
         engine: Arc<SnapshotEngine>,
         runtime: &Runtime,
-        isolation: Isolation,
-        admission: Admission,
-        egress: Egress,
+        options: ProcessOptions,
     ) -> anyhow::Result<Self> {
-        let (watchdog, census) = (Watchdog::start()?, Census::default());
+        let ProcessOptions { isolation, admission, egress, watchdog } = options;
+        let (watchdog, census) = (Watchdog::start(watchdog)?, Census::default());
         let isolate = IsolateOptions {
             engine,
             watchdog: watchdog.clone(),

@@ -26,10 +26,12 @@ use holm_host::Entry;
 use holm_host::Host;
 use holm_host::Worker;
 use holm_isolate::Outcome;
+use holm_supervisor::Role;
 
 use super::deploy::Deployment;
 use super::observe::Clients;
 use super::observe::ServerLog;
+use super::private::Privates;
 use super::process::Process;
 
 /// All workers of a configuration.
@@ -61,20 +63,27 @@ struct Loading {
 // === impl Site ===
 
 impl Site {
-    /// Loads every worker; those that are the same as in `before` are kept, with their isolates.
-    pub(super) async fn load(config: &ServerConfig, process: &Process, before: &Self) -> Result<Self, String> {
+    /// Loads every worker that the role needs; those that are the same as in `before` are kept, with their isolates.
+    pub(super) async fn load(
+        config: &ServerConfig,
+        process: &Process,
+        role: &Role,
+        before: &Self,
+    ) -> Result<Self, String> {
         let mut loadings = Vec::with_capacity(config.workers.len());
         let mut errors = Vec::new();
         for entry in &config.workers {
-            match load(entry).await {
-                Ok(loading) => loadings.push(loading),
+            match load(entry, role).await {
+                Ok(Some(loading)) => loadings.push((entry, loading)),
+                Ok(None) => {}
                 Err(text) => errors.push(text),
             }
         }
-        if errors.is_empty() {
+        // What one tenant's workers are part of has been checked where all of them are served.
+        if errors.is_empty() && *role == Role::Serving {
             let served: Vec<_> = loadings
                 .iter()
-                .map(|loading| (loading.settings.name.clone(), loading.settings.routes.clone()))
+                .map(|(_, loading)| (loading.settings.name.clone(), loading.settings.routes.clone()))
                 .collect();
             let (wrong, doubtful): (Vec<_>, Vec<_>) =
                 config.check_workers(&served).into_iter().partition(Diagnostic::is_error);
@@ -87,7 +96,7 @@ impl Site {
             return Err(errors.join("\n\n"));
         }
         let mut site = Self::default();
-        for (entry, loading) in config.workers.iter().zip(loadings) {
+        for (entry, loading) in loadings {
             site.add(config, entry, loading, process, before);
         }
         Ok(site)
@@ -107,7 +116,7 @@ impl Site {
                 "the project asks for more than the server grants"
             );
         }
-        let tenant = entry.tenant.clone().unwrap_or_else(|| settings.name.clone());
+        let tenant = tenant(entry, &settings.name).to_owned();
         let observer = ServerLog {
             stats: process.registry.worker(&tenant, &settings.name),
             clients: if config.seeing.log_clients { Clients::Named } else { Clients::Left },
@@ -118,9 +127,9 @@ impl Site {
             worker: &entry.egress,
             origin: entry.origin.as_ref(),
         };
-        let entry = format!("{tenant} {:?} {policy:?}", observer.clients);
+        let own = format!("{tenant} {:?} {policy:?}", observer.clients);
         let code = fingerprint(&bundle, &settings);
-        let fingerprint = hash(&format!("{code} {limits:?} {entry}"));
+        let fingerprint = hash(&format!("{code} {limits:?} {own}"));
         let known = before.workers.iter().find(|loaded| loaded.fingerprint == fingerprint);
         let worker = match known {
             Some(loaded) => {
@@ -133,11 +142,12 @@ impl Site {
     }
 
     /// Starts the workers whose code is not that of `before`. Of one that does not start, the version before goes on serving.
-    pub(super) async fn prove(&mut self, host: &Host, before: &Self) {
+    /// Those that run in another process are left to it.
+    pub(super) async fn prove(&mut self, host: &Host, privates: &Privates, before: &Self) {
         for loaded in &mut self.workers {
             let name = &loaded.worker.code().name;
             let Some(known) = before.workers.iter().find(|known| known.worker.code().name == *name) else { continue };
-            if known.code == loaded.code {
+            if known.code == loaded.code || privates.of(&loaded.worker).is_some() {
                 continue;
             }
             let Err(failure) = host.warm(&loaded.worker).await else { continue };
@@ -186,25 +196,35 @@ fn routes(entry: &WorkerEntry, settings: &WorkerSettings) -> Vec<(RoutePattern, 
     hostnames.chain(own).chain(of_project).map(|(pattern, cpu)| (pattern.clone(), cpu)).collect()
 }
 
-async fn load(entry: &WorkerEntry) -> Result<Loading, String> {
-    let mut loading = load_source(entry).await?;
+/// `None`: the role does not need it.
+async fn load(entry: &WorkerEntry, role: &Role) -> Result<Option<Loading>, String> {
+    let Some(mut loading) = load_source(entry, role).await? else { return Ok(None) };
     if let Some(name) = &entry.name {
         loading.settings.name.clone_from(name);
     }
     loading.settings.vars.extend(entry.vars.clone());
-    Ok(loading)
+    Ok(Some(loading))
 }
 
-async fn load_source(entry: &WorkerEntry) -> Result<Loading, String> {
+async fn load_source(entry: &WorkerEntry, role: &Role) -> Result<Option<Loading>, String> {
+    let needed = |own_name: &str| match role {
+        Role::Serving => true,
+        Role::Private(apart) => tenant(entry, entry.name.as_deref().unwrap_or(own_name)) == apart.0,
+    };
     match &entry.source {
         WorkerSource::Bundle { path } => {
             let (bundle, settings) = Bundle::read(path)
                 .map_err(|error| about(entry, &error.to_string(), "make it again with `holm build`"))?;
-            Ok(Loading { bundle, settings, inputs: vec![path.join("holm.json")] })
+            let loading =
+                needed(&settings.name).then(|| Loading { bundle, settings, inputs: vec![path.join("holm.json")] });
+            Ok(loading)
         }
         WorkerSource::Project { path, env } => {
             let options = LoadOptions { env: env.clone(), ..LoadOptions::new(super::build::today()) };
             let project = holm_config::project::load(path, &options).map_err(|diagnostics| diagnostics.to_string())?;
+            if !needed(&project.name) {
+                return Ok(None);
+            }
             for warning in project.warnings.iter().filter(|warning| warning.severity == Severity::Warning) {
                 super::log::tell(&warning.to_string());
             }
@@ -215,9 +235,15 @@ async fn load_source(entry: &WorkerEntry) -> Result<Loading, String> {
                 .into_iter()
                 .chain(project.inputs.iter().cloned())
                 .chain(project.absent_inputs.iter().cloned());
-            Ok(Loading { bundle: bundled.bundle, settings: project.worker_settings(), inputs: inputs.collect() })
+            let settings = project.worker_settings();
+            Ok(Some(Loading { bundle: bundled.bundle, settings, inputs: inputs.collect() }))
         }
     }
+}
+
+/// Whose worker it is: its own where the entry names nobody.
+fn tenant<'a>(entry: &'a WorkerEntry, worker: &'a str) -> &'a str {
+    entry.tenant.as_deref().unwrap_or(worker)
 }
 
 fn about(entry: &WorkerEntry, message: &str, help: &str) -> String {

@@ -105,6 +105,10 @@ limits! {
     isolate_start_queue: "starts of isolates that wait, in all and of one tenant", Count, Server, 1_024, 1..=65_536;
     isolates: "isolates alive at once; beyond it idle ones end, least recently used first", Count, Server, 500, 1..=100_000;
     isolates_memory_mb: "memory of all isolates together; beyond it idle ones end, least recently used first, and none starts", Mebibytes, Server, 16_384, 64..=1_048_576;
+    kill_grace_ms: "wall-clock time a terminated turn has to end before its isolate is given up", Milliseconds, Server, 500, 10..=10_000;
+    stuck_threads: "threads of one process that cannot be stopped, at which it is replaced", Count, Server, 4, 1..=1_000;
+    strikes: "strikes of one tenant within the window, at which its workers get a process of their own", Count, Server, 3, 1..=1_000;
+    strike_window_seconds: "how long a strike counts", Seconds, Server, 600, 1..=86_400;
     isolate_idle_seconds: "how long an isolate without invocations is kept", Seconds, Server, 300, 1..=86_400;
     spare_isolates: "isolates started ahead of need", Count, Server, 2, 0..=1_000;
     connections: "client connections open at once", Count, Server, 10_000, 1..=1_000_000;

@@ -17,6 +17,7 @@ use http::HeaderValue;
 use http::Request;
 use http::Response;
 use http::Version;
+use http::header;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
@@ -65,6 +66,7 @@ pub(crate) struct Connection {
     sent_bytes: AtomicU64,
     body_credit: AtomicU64,
     multiplexed: AtomicBool,
+    drains: AtomicBool,
 }
 
 /// What a connection waits for.
@@ -100,6 +102,7 @@ impl Connection {
             sent_bytes: AtomicU64::new(0),
             body_credit: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
+            drains: AtomicBool::new(false),
         }
     }
 
@@ -253,13 +256,18 @@ pub(crate) async fn serve<S: Service>(
         let service = service.clone();
         let in_flight = shared.begin(request.version());
         async move {
-            let response = streams::noted(service.answer(&in_flight.0, request)).await;
+            let mut response = streams::noted(service.answer(&in_flight.0, request)).await;
+            if in_flight.0.drains.load(Ordering::Relaxed) && !in_flight.0.is_multiplexed() {
+                // An answer that took no time is gone before the deadlines see that a request was there.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(response.map(|body| Reply::new(body, in_flight)))
         }
     });
     let mut http = pin!(protocol.serve_connection(TokioIo::new(stream), service));
     let mut deadlines = pin!(Deadlines::new(&options.timeouts));
     if let Some(until) = signal.until() {
+        connection.drains.store(true, Ordering::Relaxed);
         deadlines.as_mut().drain(until);
     }
     loop {
@@ -285,7 +293,10 @@ pub(crate) async fn serve<S: Service>(
                     return;
                 }
             },
-            until = signal.changed() => deadlines.as_mut().drain(until),
+            until = signal.changed() => {
+                connection.drains.store(true, Ordering::Relaxed);
+                deadlines.as_mut().drain(until);
+            }
         }
     }
 }

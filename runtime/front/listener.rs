@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -34,6 +37,9 @@ use crate::socket::Socket;
 use crate::streams::Streams;
 use crate::tls;
 use crate::workers::Workers;
+
+/// Connections that the system may have taken for a listener that stops accepting.
+const BACKLOG: usize = 1_024;
 
 /// How long the loop rests when the process is out of descriptors, where trying at once would spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -129,11 +135,8 @@ async fn accept<S: Service>(listener: TcpListener, entrance: Entrance<S>, gate: 
     // Every connection holds a sender; the channel closes when the last one has ended.
     let (alive, mut all_ended) = mpsc::channel::<Infallible>(1);
     let mut said: Option<Instant> = None;
-    while signal.until().is_none() {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = signal.changed() => break,
-        };
+    let mut waiting = BACKLOG;
+    while let Some(accepted) = next(&listener, &mut signal, &mut waiting).await {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_of_one_client(&error) => continue,
@@ -164,6 +167,26 @@ async fn accept<S: Service>(listener: TcpListener, entrance: Entrance<S>, gate: 
     }
     drop((listener, alive));
     all_ended.recv().await;
+}
+
+/// The next connection. Once the drain has begun, only those that the system has taken already: to their clients they look
+/// accepted, and a close without an answer would look like a failed request.
+async fn next(
+    listener: &TcpListener,
+    signal: &mut ShutdownSignal,
+    waiting: &mut usize,
+) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    if signal.until().is_none() {
+        tokio::select! {
+            accepted = listener.accept() => return Some(accepted),
+            _ = signal.changed() => {}
+        }
+    }
+    *waiting = waiting.checked_sub(1)?;
+    match listener.poll_accept(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(accepted)) => Some(Ok(accepted)),
+        Poll::Ready(Err(_)) | Poll::Pending => None,
+    }
 }
 
 /// A connection that broke before it was accepted is its client's matter; anything else may last.

@@ -148,6 +148,7 @@ fn verdict_of(outcome: Outcome) -> Verdict {
         Outcome::IsolateReset => {
             (StatusCode::SERVICE_UNAVAILABLE, "The worker was restarted while it handled the request.")
         }
+        Outcome::WorkerCrashed => (StatusCode::SERVICE_UNAVAILABLE, "The worker crashed; try again in a moment."),
         Outcome::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once; try again in a moment."),
         Outcome::ClientGone => {
             let status = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST);
@@ -157,7 +158,8 @@ fn verdict_of(outcome: Outcome) -> Verdict {
         Outcome::Ok | Outcome::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "The server failed."),
     };
     let code = if outcome == Outcome::Ok { Outcome::Internal.code() } else { outcome.code() };
-    let retry_after = (outcome == Outcome::Overloaded).then_some(1);
+    let retry_after =
+        matches!(outcome, Outcome::Overloaded | Outcome::IsolateReset | Outcome::WorkerCrashed).then_some(1);
     Verdict { status, code, explanation: explanation.into(), retry_after }
 }
 
@@ -177,6 +179,7 @@ mod tests {
             (Outcome::StartupFailed, 500, "startup_failed"),
             (Outcome::StartupExceeded, 500, "startup_exceeded"),
             (Outcome::IsolateReset, 503, "isolate_reset"),
+            (Outcome::WorkerCrashed, 503, "worker_crashed"),
             (Outcome::Overloaded, 503, "overloaded"),
             (Outcome::Internal, 500, "internal"),
             (Outcome::ClientGone, 499, "client_gone"),
@@ -185,7 +188,8 @@ mod tests {
         for (outcome, status, code) in table {
             let verdict = verdict_of(outcome);
             assert_eq!((verdict.status.as_u16(), verdict.code), (status, code), "{outcome:?}");
-            assert_eq!(verdict.retry_after.is_some(), outcome == Outcome::Overloaded);
+            let again = matches!(outcome, Outcome::Overloaded | Outcome::IsolateReset | Outcome::WorkerCrashed);
+            assert_eq!(verdict.retry_after.is_some(), again);
         }
     }
 }

@@ -183,7 +183,8 @@ impl Host {
         let until = Instant::now() + grace;
         while Instant::now() < until {
             self.inner.forget_ended();
-            if self.inner.retired.lock().is_empty() {
+            // A thread that was given up may never end; it keeps its seats, and nobody waits for it.
+            if self.inner.retired.lock().iter().all(|running| running.status().is_abandoned()) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -33,8 +33,6 @@ const LONGEST_START: Duration = Duration::from_secs(120);
 /// What a worker is deployed with.
 pub struct WorkerSpec {
     pub code: WorkerCode,
-    /// Whose it is: the workers of one tenant share bounds.
-    pub tenant: String,
     /// Invocations at once, up to the heads of their answers.
     pub concurrency: usize,
     /// Invocations that wait for a place.
@@ -46,7 +44,6 @@ pub struct WorkerSpec {
 /// One worker version. Immutable but for its isolates.
 pub struct Worker {
     code: Arc<WorkerCode>,
-    tenant_name: String,
     /// Known with the first event.
     tenant: OnceLock<Arc<Tenant>>,
     places: Gate,
@@ -74,11 +71,10 @@ enum NotStarted {
 impl Worker {
     #[must_use]
     pub fn new(spec: WorkerSpec) -> Arc<Self> {
-        let WorkerSpec { code, tenant, concurrency, queue, isolates } = spec;
+        let WorkerSpec { code, concurrency, queue, isolates } = spec;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Arc::new(Self {
             code: Arc::new(code),
-            tenant_name: tenant,
             tenant: OnceLock::new(),
             places: Gate::new(concurrency, queue),
             most_isolates: isolates.clamp(1, cores),
@@ -142,7 +138,7 @@ impl Worker {
     }
 
     fn tenant(&self, host: &Inner) -> &Arc<Tenant> {
-        self.tenant.get_or_init(|| host.tenants.get(&self.tenant_name))
+        self.tenant.get_or_init(|| host.tenants.get(&self.code.tenant))
     }
 
     pub(crate) fn is_of(&self, tenant: &Arc<Tenant>) -> bool {

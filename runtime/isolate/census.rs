@@ -26,6 +26,8 @@ pub enum Phase {
     Draining,
     /// It finishes what runs: one of its invocations broke a limit.
     Condemned,
+    /// Nothing more is expected of its thread, which is inside the engine or was stopped; its memory goes with the process.
+    GivenUp,
 }
 
 // === impl Census ===
@@ -48,7 +50,7 @@ impl Census {
 // === impl Phase ===
 
 impl Phase {
-    pub const ALL: [Self; 4] = [Self::Blank, Self::Serving, Self::Draining, Self::Condemned];
+    pub const ALL: [Self; 5] = [Self::Blank, Self::Serving, Self::Draining, Self::Condemned, Self::GivenUp];
 
     /// Its name in metrics.
     #[must_use]
@@ -58,6 +60,7 @@ impl Phase {
             Self::Serving => "serving",
             Self::Draining => "draining",
             Self::Condemned => "condemned",
+            Self::GivenUp => "given_up",
         }
     }
 }

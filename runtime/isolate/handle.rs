@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::task::Context;
@@ -15,6 +16,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body::Frame;
 use http_body::SizeHint;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -25,8 +28,12 @@ use crate::BodyStream;
 use crate::Census;
 use crate::Engine;
 use crate::Failure;
+use crate::InvocationRecord;
+use crate::Ledger;
 use crate::Outcome;
 use crate::Phase;
+use crate::Ticket;
+use crate::Trouble;
 use crate::Watchdog;
 use crate::WorkerCode;
 use crate::load::Load;
@@ -73,6 +80,23 @@ pub struct Status {
     retired: AtomicBool,
     pub(crate) memory: Arc<Account>,
     pub(crate) load: Load,
+    /// 0, or why its thread answers no more (lower half) and in whose turn it was (upper half).
+    abandoned: AtomicU64,
+    /// Wakes whoever waits for the thread when it is abandoned.
+    gone: Arc<Notify>,
+    /// A [`Trouble`] that has stopped the thread, or 0.
+    stopped: AtomicU32,
+}
+
+/// Why nothing more is to be expected of an isolate's thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abandonment {
+    /// A turn was terminated and does not end.
+    Stuck = 1,
+    /// The thread was stopped where the engine was out of memory.
+    OutOfMemory = 2,
+    /// The thread was stopped after a fault.
+    Crashed = 3,
 }
 
 /// What became of a request that was given to an isolate.
@@ -114,10 +138,14 @@ impl IsolateHandle {
         let gone = || Failure::new(Outcome::Internal, "the isolate's thread ended while the worker was loaded");
         let stats = worker.observer.stats().map(Arc::clone);
         let _ = self.status.worker.set(Arc::clone(&worker));
-        let sent = self.inbox.send(Message::Load(worker, reply)).map_err(|_| gone());
-        let loaded = match sent {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(gone())),
-            Err(failure) => Err(failure),
+        let abandoned = self.status.gone.notified();
+        let loaded = match self.inbox.send(Message::Load(worker, reply)) {
+            Ok(()) => tokio::select! {
+                biased;
+                answer = answer => answer.unwrap_or_else(|_| Err(gone())),
+                () = abandoned => Err(self.status.failure(0)),
+            },
+            Err(_) => Err(gone()),
         };
         if let Some(stats) = stats {
             if loaded.is_ok() { stats.starts.increment() } else { stats.start_failures.increment() }
@@ -127,8 +155,13 @@ impl IsolateHandle {
 
     /// Gives it an event. Dropping the future, or the answer's body before its end, tells it that the client has gone.
     pub async fn dispatch(&self, request: FetchRequest) -> Given {
+        let abandoned = self.status.gone.notified();
+        if self.status.is_abandoned() {
+            return Given::Returned(request);
+        }
         let invocation = self.status.next_invocation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let (reply, answer) = oneshot::channel();
+        let ticket = Arc::clone(&request.ticket);
         self.status.in_flight.fetch_add(1, Ordering::AcqRel);
         self.status.load.arrived();
         let event = Message::Event(Box::new(Event { invocation, request, reply, sent: Instant::now() }));
@@ -141,8 +174,18 @@ impl IsolateHandle {
             };
         }
         let mut client = Client { inbox: self.inbox.clone(), invocation, leaves: true };
-        match answer.await {
-            Ok(Answered::Response(response)) => Given::Answered(client.accompany(response)),
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer,
+            // The sender of the answer is on a thread that does not come back.
+            () = abandoned => {
+                client.leaves = false;
+                ticket.leave_behind();
+                return Given::Failed(self.status.failure(invocation));
+            }
+        };
+        match answer {
+            Ok(Answered::Response(response)) => Given::Answered(client.accompany(response, &self.status, ticket)),
             Ok(Answered::Failed(failure)) => {
                 client.leaves = false;
                 Given::Failed(failure)
@@ -204,9 +247,58 @@ impl Status {
         self.in_flight.load(Ordering::Acquire)
     }
 
+    /// Its thread may never end; what it had to answer has been answered without it.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire) != 0
+    }
+
+    /// Answers everything that waits for the thread, which is inside a turn of `invocation`. The first reason stays.
+    pub(crate) fn abandon(&self, why: Abandonment, invocation: u32) {
+        let abandoned = u64::from(invocation) << 32 | why as u64;
+        let first = self.abandoned.compare_exchange(0, abandoned, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() {
+            self.condemned.store(true, Ordering::Release);
+            self.gone.notify_waiters();
+        }
+    }
+
+    /// The thread stops for ever. Called in signal handlers: it does nothing but store.
+    pub(crate) fn stop(&self, trouble: Trouble) {
+        self.stopped.store(trouble as u32, Ordering::Release);
+    }
+
+    /// What has stopped the thread; answered once.
+    pub(crate) fn take_stopped(&self) -> Option<Trouble> {
+        Trouble::from_code(self.stopped.swap(0, Ordering::AcqRel))
+    }
+
+    /// What `invocation` is answered once the isolate is abandoned.
+    fn failure(&self, invocation: u32) -> Failure {
+        let abandoned = self.abandoned.load(Ordering::Acquire);
+        let culprit = u32::try_from(abandoned >> 32) == Ok(invocation);
+        let why = abandoned & u64::from(u32::MAX);
+        if why == Abandonment::Crashed as u64 {
+            Failure::new(Outcome::WorkerCrashed, "The worker crashed; its isolate has been given up.")
+        } else if !culprit {
+            Failure::new(Outcome::IsolateReset, "The isolate was reset while the request ran.")
+        } else if why == Abandonment::OutOfMemory as u64 {
+            Failure::new(Outcome::MemoryExceeded, "The worker exceeded its memory limit where the engine cannot throw.")
+        } else if invocation == 0 {
+            Failure::new(
+                Outcome::StartupExceeded,
+                "The worker's global scope exceeded its CPU budget and does not end.",
+            )
+        } else {
+            Failure::new(Outcome::CpuExceeded, "The worker exceeded its CPU budget (limits.cpu_ms) and does not end.")
+        }
+    }
+
     #[must_use]
     pub fn phase(&self) -> Phase {
-        if self.retired.load(Ordering::Acquire) {
+        if self.is_abandoned() {
+            Phase::GivenUp
+        } else if self.retired.load(Ordering::Acquire) {
             Phase::Draining
         } else if self.is_condemned() {
             Phase::Condemned
@@ -265,11 +357,23 @@ struct Client {
 
 impl Client {
     /// Goes with a streaming body; the other kinds need no company.
-    fn accompany(mut self, response: http::Response<Body>) -> http::Response<Body> {
+    fn accompany(
+        mut self,
+        response: http::Response<Body>,
+        status: &Arc<Status>,
+        ticket: Arc<Ticket>,
+    ) -> http::Response<Body> {
         use http_body_util::BodyExt;
         match response.into_parts() {
             (parts, Body::Stream(stream)) => {
-                let stream = Accompanied { stream, client: Some(self) };
+                let gone = Arc::clone(&status.gone).notified_owned();
+                let stream = Accompanied {
+                    stream,
+                    client: Some(self),
+                    gone: Box::pin(gone),
+                    status: Arc::clone(status),
+                    ticket,
+                };
                 http::Response::from_parts(parts, Body::Stream(stream.boxed_unsync()))
             }
             (parts, body) => {
@@ -292,6 +396,38 @@ impl Drop for Client {
 struct Accompanied {
     stream: BodyStream,
     client: Option<Client>,
+    /// The thread that may write the stream has been abandoned.
+    gone: Pin<Box<OwnedNotified>>,
+    status: Arc<Status>,
+    ticket: Arc<Ticket>,
+}
+
+// === impl Accompanied ===
+
+impl Accompanied {
+    /// The thread that would write the invocation's record does not come back: this one has to do.
+    fn leave_behind(&mut self) {
+        let Some(mut client) = self.client.take() else { return };
+        client.leaves = false;
+        let Some(worker) = self.status.worker() else { return };
+        if !self.ticket.leave_behind() {
+            return;
+        }
+        let failure = self.status.failure(client.invocation);
+        worker.observer.ended(&InvocationRecord {
+            invocation: client.invocation,
+            outcome: failure.outcome,
+            method: "",
+            url: "",
+            status: None,
+            wall: self.ticket.age(),
+            queued: Duration::ZERO,
+            ledger: &Ledger::default(),
+            error: Some(&failure.message),
+            stack: None,
+            ticket: &self.ticket,
+        });
+    }
 }
 
 impl http_body::Body for Accompanied {
@@ -299,7 +435,14 @@ impl http_body::Body for Accompanied {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.stream).poll_frame(cx));
+        let frame = match Pin::new(&mut self.stream).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                std::task::ready!(self.gone.as_mut().poll(cx));
+                self.leave_behind();
+                return Poll::Ready(Some(Err(BodyError::new("the isolate that wrote the body was reset"))));
+            }
+        };
         // A body of known length is not polled past its last byte.
         let over = frame.is_none() || self.stream.is_end_stream() || self.stream.size_hint().exact() == Some(0);
         if over && let Some(mut client) = self.client.take() {

@@ -75,7 +75,12 @@ unsafe extern "C" fn near_limit(data: *mut c_void, current: usize, _initial: usi
     let mut isolate = watch.isolate.get();
     // SAFETY: the isolate calls this, on its own thread.
     let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(&mut isolate) };
-    if isolate.get_heap_statistics().used_heap_size() >= watch.limit.get() / 8 * 7 {
+    let (used, limit) = (isolate.get_heap_statistics().used_heap_size(), watch.limit.get());
+    if current >= limit.saturating_add(2 * HEAP_GRACE) {
+        // It was terminated and goes on, or asks for more at once than a worker may ever have.
+        crate::crash::out_of_memory();
+    }
+    if used >= limit / 8 * 7 {
         watch.exceeded.set(true);
         isolate.terminate_execution();
     } else {

@@ -26,6 +26,8 @@ pub enum Outcome {
     ClientGone,
     /// The isolate was dropped while the invocation ran, or what it waited for ended, for another invocation's fault.
     IsolateReset,
+    /// The isolate's thread, or the process that ran it, crashed.
+    WorkerCrashed,
     /// The worker's or the server's bounds on concurrency and queues are reached.
     Overloaded,
     /// The host failed. Our fault.
@@ -46,27 +48,45 @@ pub struct Failure {
 // === impl Outcome ===
 
 impl Outcome {
-    /// The codes of all outcomes, in the order of [`Outcome::index`]: the values of a metric's label.
-    pub const CODES: &[&str] = &[
-        Self::Ok.code(),
-        Self::Exception.code(),
-        Self::NoHandler.code(),
-        Self::CpuExceeded.code(),
-        Self::MemoryExceeded.code(),
-        Self::WallExceeded.code(),
-        Self::Hung.code(),
-        Self::StartupFailed.code(),
-        Self::StartupExceeded.code(),
-        Self::ClientGone.code(),
-        Self::IsolateReset.code(),
-        Self::Overloaded.code(),
-        Self::Internal.code(),
+    /// In the order of the enum.
+    const ALL: [Self; 14] = [
+        Self::Ok,
+        Self::Exception,
+        Self::NoHandler,
+        Self::CpuExceeded,
+        Self::MemoryExceeded,
+        Self::WallExceeded,
+        Self::Hung,
+        Self::StartupFailed,
+        Self::StartupExceeded,
+        Self::ClientGone,
+        Self::IsolateReset,
+        Self::WorkerCrashed,
+        Self::Overloaded,
+        Self::Internal,
     ];
+
+    /// The codes of all outcomes, in the order of [`Outcome::index`]: the values of a metric's label.
+    pub const CODES: &[&str] = &{
+        let mut codes = [""; Self::ALL.len()];
+        let mut index = 0;
+        while index < codes.len() {
+            codes[index] = Self::ALL[index].code();
+            index += 1;
+        }
+        codes
+    };
 
     /// Its place in [`Outcome::CODES`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
+    }
+
+    /// The outcome with this code; one that is not known is a failure of ours.
+    #[must_use]
+    pub fn from_code(code: &str) -> Self {
+        Self::ALL.into_iter().find(|outcome| outcome.code() == code).unwrap_or(Self::Internal)
     }
 
     /// The stable code in the `x-holm-error` header, the log and the metrics.
@@ -84,6 +104,7 @@ impl Outcome {
             Self::StartupExceeded => "startup_exceeded",
             Self::ClientGone => "client_gone",
             Self::IsolateReset => "isolate_reset",
+            Self::WorkerCrashed => "worker_crashed",
             Self::Overloaded => "overloaded",
             Self::Internal => "internal",
         }
@@ -106,10 +127,10 @@ mod tests {
     #[test]
     fn every_outcome_has_its_code_in_the_list() {
         let last = Outcome::Internal;
-        assert_eq!(last.index() + 1, Outcome::CODES.len(), "a new outcome belongs into `CODES`, in the enum's order");
-        for outcome in [Outcome::Ok, Outcome::Exception, Outcome::Hung, Outcome::ClientGone, Outcome::Overloaded, last]
-        {
-            assert_eq!(Outcome::CODES[outcome.index()], outcome.code());
+        assert_eq!(last.index() + 1, Outcome::ALL.len(), "a new outcome belongs into `ALL`, in the enum's order");
+        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!((outcome.index(), Outcome::CODES[index]), (index, outcome.code()));
+            assert_eq!(Outcome::from_code(outcome.code()), outcome);
         }
     }
 }

@@ -24,6 +24,18 @@ impl RequestId {
     pub fn next() -> Self {
         Self(scatter(START.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))))
     }
+
+    /// For another process that goes on with the request.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// Of a request that another process has taken in.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
 }
 
 impl fmt::Display for RequestId {

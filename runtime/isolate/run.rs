@@ -21,6 +21,7 @@ use crate::State;
 use crate::WorkerCode;
 use crate::ambient::AmbientWaker;
 use crate::cpu::thread_cpu_ns;
+use crate::crash;
 use crate::handle::IsolateOptions;
 use crate::handle::Status;
 use crate::hooks::Hooks;
@@ -95,6 +96,18 @@ pub(crate) struct Isolate {
     pub(crate) sweep_at: Option<Instant>,
     /// When the loop's timer fires. It may be early; then it is set anew. Moving it for every event would cost more.
     alarm: Option<Instant>,
+    _crashes_alone: crash::Guard,
+}
+
+/// Why there is no isolate on a thread. Our fault, all of them.
+#[derive(Debug, thiserror::Error)]
+enum CannotStart {
+    #[error(transparent)]
+    Hook(#[from] crate::hooks::MissingHook),
+    #[error(transparent)]
+    Clock(#[from] crate::watchdog::NoClock),
+    #[error("the system has no memory for the thread: {0}")]
+    Memory(#[from] std::io::Error),
 }
 
 /// Where the isolate is in its life.
@@ -122,7 +135,7 @@ enum Next {
 // === impl Isolate ===
 
 impl Isolate {
-    fn new(options: &IsolateOptions, inbox: Inbox, status: Arc<Status>) -> Result<Self, crate::hooks::MissingHook> {
+    fn new(options: &IsolateOptions, inbox: Inbox, status: Arc<Status>) -> Result<Self, CannotStart> {
         let ambient = Arc::new(AmbientWaker::default());
         let state = Rc::new(State::new(options.front.clone(), inbox, Arc::clone(&ambient), Arc::clone(&status.memory)));
         let mut runtime = options.engine.runtime(Rc::clone(&state));
@@ -135,9 +148,11 @@ impl Isolate {
         isolate.set_host_import_module_with_phase_dynamically_callback(modules::import_in_phase);
         isolate.set_allow_wasm_code_generation_callback(allow_wasm_from_bytes);
         isolate.set_allow_atomics_wait(false);
+        isolate.set_oom_error_handler(crash::on_out_of_memory);
         state.memory.belongs_to(isolate);
         let heap = HeapWatch::new(isolate, Rc::clone(&state.heap_exceeded));
-        let slot = options.watchdog.slot(isolate.thread_safe_handle(), Arc::clone(&state.memory));
+        let slot = options.watchdog.slot(isolate.thread_safe_handle(), Arc::clone(&status))?;
+        let guard = crash::Guard::enter(Arc::clone(&status), slot.place())?;
         let hooks = {
             v8::scope_with_context!(scope, isolate, &context);
             Hooks::take(scope)?
@@ -159,6 +174,7 @@ impl Isolate {
             interrupted: false,
             sweep_at: None,
             alarm: None,
+            _crashes_alone: guard,
         })
     }
 
@@ -400,6 +416,8 @@ impl Isolate {
         self.status.condemned.store(true, Ordering::Release);
         match self.stage {
             Stage::Blank | Stage::Over => self.stage = Stage::Over,
+            // Everything has been answered without it.
+            Stage::Serving | Stage::Draining(_) if self.status.is_abandoned() => self.stage = Stage::Over,
             Stage::Serving => {
                 let until = Instant::now() + self.state.limits.borrow().wait_until;
                 self.stage = Stage::Draining(until);
@@ -425,6 +443,7 @@ impl Isolate {
             return Err(Failure::new(Outcome::Internal, "the isolate already runs a worker"));
         }
         *self.state.worker.borrow_mut() = Some(Arc::clone(&worker));
+        self.slot.name(&worker.name, &worker.tenant);
         *self.state.limits.borrow_mut() = worker.limits.clone();
         self.state.memory.set_limit(worker.limits.memory);
         self.heap.set_limit(self.runtime.v8_isolate(), worker.limits.memory);
@@ -577,7 +596,7 @@ impl Isolate {
     /// Polls the engine's own event loop: its promises settle into completions, which their owners' turns resolve.
     fn ambient_turn(&mut self) {
         self.state.freeze_clock();
-        self.slot.arm(thread_cpu_ns(), AMBIENT_CPU);
+        self.slot.arm(0, thread_cpu_ns(), AMBIENT_CPU);
         let waker = self.ambient.waker();
         let mut cx = std::task::Context::from_waker(&waker);
         let polled = self.runtime.poll_event_loop(&mut cx, PollEventLoopOptions::default());
@@ -638,6 +657,9 @@ impl Isolate {
             }
         }
         let Some(worker) = self.state.worker() else { return };
+        if !invocation.ticket.claim() {
+            return;
+        }
         let failure = invocation.failure.as_ref().or(invocation.background_failure.as_ref());
         let stack = failure.and_then(|failure| failure.stack.as_deref()).map(|stack| worker.map_stack(stack));
         let outcome = match failure {

@@ -36,6 +36,10 @@ pub struct Ticket {
     /// Of the answer that went out; 0 before it.
     status: AtomicU16,
     unsendable: OnceLock<String>,
+    /// Somebody writes the record: the isolate, or whoever answers in its place once it was given up.
+    claimed: AtomicBool,
+    /// The isolate that took the request up was given up; its thread may hold the ticket for ever.
+    left_behind: AtomicBool,
     last_word: Mutex<Option<LastWord>>,
 }
 
@@ -62,6 +66,8 @@ impl Ticket {
             passed_through: AtomicBool::new(false),
             status: AtomicU16::new(0),
             unsendable: OnceLock::new(),
+            claimed: AtomicBool::new(false),
+            left_behind: AtomicBool::new(false),
             last_word: Mutex::default(),
         })
     }
@@ -102,14 +108,30 @@ impl Ticket {
 
     // --- the invocation
 
-    /// An isolate has taken the request up: from here on its invocation writes the record.
-    pub(crate) fn begin(&self) {
+    /// An isolate has taken the request up, here or in another process: from here on its invocation writes the record.
+    pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);
     }
 
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
+    }
+
+    /// Whether the caller is the one that writes the request's record.
+    pub(crate) fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The isolate that has taken the request up was given up. Answers whether the caller is to write the record: the isolate
+    /// will not, even if it comes back.
+    pub(crate) fn leave_behind(&self) -> bool {
+        let claimed = self.claim();
+        if claimed {
+            self.left_behind.store(true, Ordering::Release);
+            self.begun.store(false, Ordering::Release);
+        }
+        claimed
     }
 
     /// How long it took from the door to the first turn.
@@ -129,11 +151,13 @@ impl Ticket {
         self.wants_cpu.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn wants_cpu(&self) -> bool {
+    #[must_use]
+    pub fn wants_cpu(&self) -> bool {
         self.wants_cpu.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn note_cpu(&self, nanoseconds: u64) {
+    /// Notes the CPU time, in nanoseconds, up to the head of the answer.
+    pub fn note_cpu(&self, nanoseconds: u64) {
         self.head_cpu_ns.store(nanoseconds, Ordering::Relaxed);
     }
 
@@ -183,8 +207,13 @@ impl Ticket {
 
     // --- the end
 
-    /// `last_word` is called when the answer has gone out and the invocation has ended, whichever comes later.
+    /// `last_word` is called when the answer has gone out and the invocation has ended, whichever comes later; at once when
+    /// the invocation's isolate has been given up, since its thread may never let go.
     pub fn at_the_end(&self, last_word: impl FnOnce(&Self) + Send + 'static) {
+        if self.left_behind.load(Ordering::Acquire) {
+            last_word(self);
+            return;
+        }
         *self.last_word.lock() = Some(Box::new(last_word));
     }
 }
@@ -219,6 +248,19 @@ mod tests {
         assert_eq!(said.load(Ordering::Relaxed), 0);
         drop(of_the_door);
         assert_eq!(said.load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    fn the_last_word_does_not_wait_for_an_isolate_that_was_given_up() {
+        let ticket = Ticket::detached();
+        let _of_the_isolate = Arc::clone(&ticket);
+        ticket.begin();
+        assert!(ticket.leave_behind() && !ticket.claim());
+        assert!(!ticket.has_begun());
+        let said = Arc::new(AtomicBool::new(false));
+        let written = Arc::clone(&said);
+        ticket.at_the_end(move |_| written.store(true, Ordering::Relaxed));
+        assert!(said.load(Ordering::Relaxed));
     }
 
     #[test]

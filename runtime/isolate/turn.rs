@@ -50,7 +50,7 @@ pub(crate) fn run(
     let Entry { isolate, context, state, hooks, slot, heap } = entry;
     state.freeze_clock();
     state.current.set(owner);
-    slot.arm(since, budget);
+    slot.arm(owner, since, budget);
     {
         v8::scope_with_context!(scope, isolate, context);
         v8::tc_scope!(let scope, scope);

@@ -5,6 +5,11 @@
 //! lock and the slot is armed, and disarming takes the same lock, so a termination can never hit the next turn. It is
 //! level-triggered: it asserts again on every tick until the turn has been left, since the engine cancels a termination
 //! while it formats an exception and then runs getters of the script.
+//!
+//! Some of the engine's loops never look whether they are terminated. A turn that has not been left after the grace is given
+//! up: whoever waits for its isolate is answered, the isolate takes nothing new, and the thread gets only the time that
+//! nobody else wants. If it comes back after all, its isolate ends; if it does not, that is reported, since nothing but the
+//! end of the process ends it.
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -19,13 +24,30 @@ use parking_lot::Condvar;
 use parking_lot::Mutex;
 
 use crate::Account;
+use crate::blame::BlameTable;
+use crate::blame::Blamed;
+use crate::blame::Claim;
+use crate::blame::Place;
+use crate::blame::Trouble;
 use crate::cpu::ThreadClock;
+use crate::crash;
+use crate::crash::OnCrash;
+use crate::handle::Abandonment;
+use crate::handle::Status;
+use crate::priority::Thread;
+use crate::state::Owner;
 
 /// Between two looks at a turn that is past its budget.
 const TICK: Duration = Duration::from_millis(1);
+/// Between two looks at a turn that has been given up.
+const SLOW_TICK: Duration = Duration::from_millis(50);
 /// How long the watchdog naps while turns come and go; while it naps, arming a longer budget wakes nobody.
 const NAP: Duration = Duration::from_millis(20);
 const NEVER: u64 = u64::MAX;
+/// A turn that has been given up is reported after so many graces: until then it may be a long sort, which ends.
+const PATIENCE: u32 = 4;
+/// Places of a blame table that nobody but this process reads.
+const OWN_PLACES: usize = 1_024;
 
 /// The watchdog of the process. Cheap to clone.
 #[derive(Clone)]
@@ -33,8 +55,35 @@ pub struct Watchdog {
     shared: Arc<Shared>,
 }
 
+/// What the watchdog is started with.
+pub struct WatchdogOptions {
+    /// How long a terminated turn may take to end before it is given up.
+    pub kill_grace: Duration,
+    /// Where the process writes who is inside JavaScript.
+    pub blame: BlameTable,
+    /// What an isolate's thread does that cannot go on.
+    pub on_crash: OnCrash,
+    /// Called on the watchdog's threads: it must not block.
+    pub report: Box<dyn Fn(Report) + Send + Sync>,
+}
+
+/// What the watchdog could not settle alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// A turn was given up; it may still end.
+    GivenUp(Blamed),
+    /// A turn that was given up does not end. Its thread runs until the process ends.
+    Stuck(Blamed),
+    /// An isolate's thread stopped where it could not go on. It holds its memory until the process ends.
+    Stopped(Blamed),
+}
+
 struct Shared {
     epoch: Instant,
+    kill_grace: Duration,
+    /// For ever: threads that never end write into it.
+    blame: &'static BlameTable,
+    report: Box<dyn Fn(Report) + Send + Sync>,
     slots: Mutex<Vec<Weak<Slot>>>,
     /// When the watchdog looks next, in nanoseconds since `epoch`; `NEVER` while it sleeps until it is notified.
     next_look: AtomicU64,
@@ -62,7 +111,10 @@ const LAG: &[Duration] = &[
 /// One isolate's place at the watchdog.
 pub(crate) struct Slot {
     shared: Arc<Shared>,
-    clock: Option<ThreadClock>,
+    status: Arc<Status>,
+    clock: ThreadClock,
+    thread: Thread,
+    blame: Claim,
     isolate: v8::IsolateHandle,
     /// Looked at, too, in a turn that lasts.
     memory: Arc<Account>,
@@ -74,9 +126,34 @@ pub(crate) struct Slot {
 #[derive(Default)]
 struct Turn {
     armed: bool,
+    owner: Owner,
     /// On the thread's CPU clock.
     deadline_ns: u64,
-    terminated: bool,
+    /// When it was terminated first, in nanoseconds since the epoch.
+    terminated_at: Option<u64>,
+    reported: bool,
+}
+
+/// The system cannot measure a thread's CPU time: nothing would bound a turn.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread's CPU clock cannot be read, so no budget can be enforced")]
+pub(crate) struct NoClock;
+
+// === impl WatchdogOptions ===
+
+impl WatchdogOptions {
+    /// With a blame table that nobody else reads, and without reports.
+    ///
+    /// # Errors
+    /// When the system refuses the memory.
+    pub fn alone() -> std::io::Result<Self> {
+        Ok(Self {
+            kill_grace: Duration::from_millis(500),
+            blame: BlameTable::create(OWN_PLACES)?,
+            on_crash: OnCrash::Die,
+            report: Box::new(|_| {}),
+        })
+    }
 }
 
 // === impl Watchdog ===
@@ -86,22 +163,43 @@ impl Watchdog {
     ///
     /// # Errors
     /// When the system refuses the thread.
-    pub fn start() -> std::io::Result<Self> {
-        let watchdog = Self::new(false);
+    pub fn start(options: WatchdogOptions) -> std::io::Result<Self> {
+        let on_crash = options.on_crash;
+        let watchdog = Self::new(options, false);
         let thread = Arc::clone(&watchdog.shared);
-        std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || thread.run())?;
+        std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
+            let _no_process_without_it = AbortOnUnwind;
+            thread.run();
+        })?;
+        if !matches!(on_crash, OnCrash::Die) {
+            let wake = crash::install(on_crash)?;
+            let thread = Arc::clone(&watchdog.shared);
+            std::thread::Builder::new().name("crash".to_owned()).spawn(move || {
+                let _no_process_without_it = AbortOnUnwind;
+                loop {
+                    crash::wait(wake);
+                    thread.answer_for_stopped();
+                }
+            })?;
+        }
         Ok(watchdog)
     }
 
     /// No watchdog, and so no limit: for measuring what one costs.
-    #[must_use]
-    pub fn absent() -> Self {
-        Self::new(true)
+    ///
+    /// # Errors
+    /// When the system refuses the memory.
+    pub fn absent() -> std::io::Result<Self> {
+        Ok(Self::new(WatchdogOptions::alone()?, true))
     }
 
-    fn new(absent: bool) -> Self {
+    fn new(options: WatchdogOptions, absent: bool) -> Self {
+        let WatchdogOptions { kill_grace, blame, on_crash: _, report } = options;
         let shared = Arc::new(Shared {
             epoch: Instant::now(),
+            kill_grace,
+            blame: Box::leak(Box::new(blame)),
+            report,
             slots: Mutex::default(),
             next_look: AtomicU64::new(NEVER),
             armings: AtomicU64::new(0),
@@ -120,17 +218,35 @@ impl Watchdog {
     }
 
     /// A slot for the isolate that runs on the calling thread.
-    pub(crate) fn slot(&self, isolate: v8::IsolateHandle, memory: Arc<Account>) -> Arc<Slot> {
+    ///
+    /// # Errors
+    /// When nothing could bound its turns.
+    pub(crate) fn slot(&self, isolate: v8::IsolateHandle, status: Arc<Status>) -> Result<Arc<Slot>, NoClock> {
+        let clock = ThreadClock::of_this_thread().filter(|clock| clock.now_ns().is_some()).ok_or(NoClock)?;
         let slot = Arc::new(Slot {
             shared: Arc::clone(&self.shared),
-            clock: ThreadClock::of_this_thread(),
+            clock,
+            thread: Thread::current(),
+            blame: self.shared.blame.claim(),
             isolate,
-            memory,
+            memory: Arc::clone(&status.memory),
+            status,
             look_at: AtomicU64::new(NEVER),
             turn: Mutex::default(),
         });
         self.shared.slots.lock().push(Arc::downgrade(&slot));
-        slot
+        Ok(slot)
+    }
+}
+
+/// Turns run unbounded without the watchdog: its panic is the process's end.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 
@@ -171,6 +287,21 @@ impl Shared {
         next
     }
 
+    /// Answers whoever waits for a thread that has stopped.
+    fn answer_for_stopped(&self) {
+        let slots: Vec<Arc<Slot>> = self.slots.lock().iter().filter_map(Weak::upgrade).collect();
+        for slot in slots {
+            let Some(trouble) = slot.status.take_stopped() else { continue };
+            let owner = slot.turn.try_lock().map_or(0, |turn| turn.owner);
+            let why = match trouble {
+                Trouble::OutOfMemory => Abandonment::OutOfMemory,
+                _ => Abandonment::Crashed,
+            };
+            slot.status.abandon(why, owner);
+            (self.report)(Report::Stopped(Blamed { trouble, ..slot.blamed(owner) }));
+        }
+    }
+
     fn sleep_until(&self, next: u64) {
         let mut guard = self.wake_lock.lock();
         self.next_look.store(next, Ordering::SeqCst);
@@ -198,17 +329,25 @@ impl Shared {
 // === impl Slot ===
 
 impl Slot {
-    /// Begins a turn that may use `budget` of CPU time from `since` on, a time of the thread's CPU clock in nanoseconds.
-    pub(crate) fn arm(&self, since: u64, budget: Duration) {
+    /// Names the worker that the isolate runs from now on.
+    pub(crate) fn name(&self, worker: &str, tenant: &str) {
+        self.blame.name(worker, tenant);
+    }
+
+    /// Begins a turn of `owner` that may use `budget` of CPU time from `since` on, a time of the thread's CPU clock in
+    /// nanoseconds.
+    pub(crate) fn arm(&self, owner: Owner, since: u64, budget: Duration) {
         if self.shared.absent {
             return;
         }
         let look_at = self.shared.now_ns().saturating_add(nanos(budget.min(NAP)));
         {
             let mut turn = self.turn.lock();
-            *turn = Turn { armed: true, deadline_ns: since.saturating_add(nanos(budget)), terminated: false };
+            let deadline_ns = since.saturating_add(nanos(budget));
+            *turn = Turn { armed: true, owner, deadline_ns, terminated_at: None, reported: false };
             self.look_at.store(look_at, Ordering::SeqCst);
         }
+        self.blame.enter(owner);
         self.shared.notify(look_at);
     }
 
@@ -217,29 +356,77 @@ impl Slot {
         if self.shared.absent {
             return false;
         }
-        let mut turn = self.turn.lock();
-        turn.armed = false;
-        self.look_at.store(NEVER, Ordering::Release);
-        turn.terminated
+        let terminated = {
+            let mut turn = self.turn.lock();
+            turn.armed = false;
+            self.look_at.store(NEVER, Ordering::Release);
+            turn.terminated_at.is_some()
+        };
+        self.blame.leave();
+        if terminated && self.status.is_abandoned() {
+            self.come_back();
+        }
+        terminated
     }
 
     /// Judges the turn by its CPU clock; answers when to look again.
     fn look(&self, now: u64) -> u64 {
         let mut turn = self.turn.lock();
-        if !turn.armed {
+        // A thread that has stopped uses no time.
+        if !turn.armed || turn.terminated_at.is_none() && self.status.is_abandoned() {
+            self.look_at.store(NEVER, Ordering::Release);
             return NEVER;
         }
-        let used = self.clock.and_then(ThreadClock::now_ns).unwrap_or(u64::MAX);
+        let used = self.clock.now_ns().unwrap_or(u64::MAX);
         let look_at = if used >= turn.deadline_ns {
-            turn.terminated = true;
+            let terminated_at = *turn.terminated_at.get_or_insert(now);
             self.isolate.terminate_execution();
-            now + nanos(TICK)
+            now + nanos(self.escalate(&mut turn, now.saturating_sub(terminated_at)))
         } else {
             self.memory.ask();
             now + turn.deadline_ns.saturating_sub(used).clamp(100_000, nanos(NAP))
         };
         self.look_at.store(look_at, Ordering::Release);
         look_at
+    }
+
+    /// What becomes of a turn that was terminated so long ago; answers how long to wait for it now.
+    fn escalate(&self, turn: &mut Turn, since_ns: u64) -> Duration {
+        let grace = nanos(self.shared.kill_grace);
+        if since_ns < grace {
+            return TICK;
+        }
+        if !self.status.is_abandoned() {
+            self.status.abandon(Abandonment::Stuck, turn.owner);
+            self.thread.demote();
+            (self.shared.report)(Report::GivenUp(self.blamed(turn.owner)));
+        } else if since_ns >= grace * u64::from(PATIENCE) && !turn.reported {
+            turn.reported = true;
+            (self.shared.report)(Report::Stuck(self.blamed(turn.owner)));
+        }
+        SLOW_TICK
+    }
+
+    /// A turn that was given up has ended. What the thread does now takes locks that others wait for, so it must not go on
+    /// at the priority of nobody.
+    fn come_back(&self) {
+        if self.thread.restore() {
+            return;
+        }
+        (self.shared.report)(Report::Stuck(self.blamed(self.turn.lock().owner)));
+        loop {
+            std::thread::park();
+        }
+    }
+
+    /// Where the thread writes what it does.
+    pub(crate) const fn place(&self) -> Option<&'static Place> {
+        self.blame.place()
+    }
+
+    fn blamed(&self, invocation: Owner) -> Blamed {
+        let (worker, tenant) = self.blame.names();
+        Blamed { worker, tenant, invocation, trouble: Trouble::Stuck }
     }
 }
 

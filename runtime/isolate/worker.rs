@@ -33,6 +33,8 @@ pub struct Source {
 /// One worker version. Immutable but for the caches.
 pub struct WorkerCode {
     pub name: String,
+    /// Whose worker it is.
+    pub tenant: String,
     /// The specifier of the module whose exports are the handlers.
     pub main: String,
     pub modules: HashMap<String, Source>,
@@ -61,6 +63,8 @@ pub(crate) struct Caches {
 /// What a [`WorkerCode`] is made of.
 pub struct WorkerParts {
     pub name: String,
+    /// Whose worker it is.
+    pub tenant: String,
     pub main: String,
     pub modules: HashMap<String, Source>,
     pub compatibility_date: String,
@@ -80,6 +84,7 @@ impl From<WorkerParts> for WorkerCode {
     fn from(parts: WorkerParts) -> Self {
         let WorkerParts {
             name,
+            tenant,
             main,
             modules,
             compatibility_date,
@@ -92,6 +97,7 @@ impl From<WorkerParts> for WorkerCode {
         } = parts;
         Self {
             name,
+            tenant,
             main,
             modules,
             compatibility_date,

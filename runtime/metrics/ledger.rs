@@ -271,8 +271,9 @@ impl Book {
         let Some(file) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
         file.write_all(self.batch.as_bytes())?;
         file.sync_data()?;
-        // What is written is written: a file that cannot be renamed grows on.
+        // What is written is written: a file that cannot be renamed grows on, and one that another process has renamed is done.
         if file.metadata()?.len() >= self.options.rotate_bytes
+            && is_at(file, &self.options.path)?
             && let Err(error) = self.rotate()
         {
             tracing::warn!(path = %self.options.path.display(), %error, "the usage ledger cannot be rotated");
@@ -284,8 +285,7 @@ impl Book {
     fn open(&mut self) -> io::Result<()> {
         let path = &self.options.path;
         if let Some(file) = &self.file {
-            let (own, there) = (file.metadata()?, std::fs::metadata(path).ok());
-            if there.is_some_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())) {
+            if is_at(file, path)? {
                 return Ok(());
             }
             self.file = None;
@@ -308,6 +308,12 @@ impl Book {
         std::fs::rename(path, kept)?;
         sync_directory(path)
     }
+}
+
+/// Whether this file is the one that stands there now.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (own, there) = (file.metadata()?, std::fs::metadata(path).ok());
+    Ok(there.is_some_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())))
 }
 
 /// Whether the file ends in the middle of a line.
@@ -462,6 +468,25 @@ mod tests {
         book.write().unwrap();
         assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 3);
         assert_eq!(directory.requests(), 4);
+    }
+
+    #[test]
+    fn several_processes_share_one_file() {
+        let directory = Directory::new("shared");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let registry = registry();
+                    let mut book = directory.book(&registry, 2_000);
+                    for _ in 0..50 {
+                        registry.worker("t", "w").requests.increment(0);
+                        book.write().unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(directory.requests(), 200);
+        assert!(std::fs::read_dir(&directory.0).unwrap().count() > 5, "it was rotated");
     }
 
     #[test]

@@ -189,6 +189,7 @@ impl Case {
         self
     }
 
+    #[allow(dead_code, reason = "no case waits for anything now")]
     pub fn waits_for(mut self, what: &'static str) -> Self {
         self.waits_for = Some(what);
         self

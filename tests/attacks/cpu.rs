@@ -224,7 +224,6 @@ fn host_calls() -> Vec<Case> {
 
 /// What the engine runs in C++.
 fn engine() -> Vec<Case> {
-    const PROCESSES: &str = "a process that replaces the one that serves";
     const UNKILLABLE: &str = "Array.prototype.includes.call({ length: 2 ** 53 - 1 }, 1);";
     vec![
         body("CPU-16", "a regex of nested counts", "new RegExp('(?:a{1,1000}){1,1000}').exec('a'.repeat(1e5)); return new Response('ok');")
@@ -239,14 +238,12 @@ fn engine() -> Vec<Case> {
         body("CPU-17", "a BigInt as text", "return new Response(String((3n ** 10000000n).toString().length));").expect(&[CPU]),
         body("CPU-19", "a sort of numbers", "for (;;) new Float64Array(2e6).map(Math.random).sort();").expect(&[CPU]),
         body("CPU-20", "a search that cannot be interrupted", UNKILLABLE)
-            .waits_for(PROCESSES)
             .expect(&[CPU, CRASH])
             .blast(Blast::Recycled),
         body("CPU-22", "a fill that cannot be interrupted", "Array.prototype.fill.call({ length: 2 ** 53 - 1 }, 0);")
-            .waits_for(PROCESSES)
             .expect(&[MEM, CPU, CRASH])
             .blast(Blast::Aborted),
-        body("CPU-23", "sixteen searches that cannot be interrupted", UNKILLABLE).waits_for(PROCESSES).blast(Blast::Recycled).scenario(|stage, host| {
+        body("CPU-23", "sixteen searches that cannot be interrupted", UNKILLABLE).blast(Blast::Recycled).scenario(|stage, host| {
             let threads: Vec<_> = (0..16)
                 .map(|_| {
                     let (client, host) = (stage.client(), host.to_owned());

@@ -9,6 +9,7 @@
 pub mod cases;
 pub mod client;
 pub mod frames;
+pub mod load;
 pub mod output;
 pub mod process;
 pub mod project;

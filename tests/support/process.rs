@@ -7,9 +7,11 @@ use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
+use std::time::Instant;
 
 use serde_json::Value;
 
+use super::DEADLINE;
 use super::client::Client;
 use super::output::Mark;
 use super::output::Output;
@@ -61,6 +63,39 @@ pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ended {
     let mut command = holm();
     command.args(arguments);
     Process::spawn(command).wait()
+}
+
+/// Sends a signal by name to a process that is no child of this one.
+pub fn kill(process: u32, signal: &str) {
+    let sent = Command::new("kill").args(["-s", signal, &process.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Waits for a thread of this name that has used 0.2 s of CPU time.
+pub fn busy_thread(process: u32, name: &str) -> u32 {
+    let read = |thread: &Path, file: &str| std::fs::read_to_string(thread.join(file)).unwrap_or_default();
+    let ticks = |thread: &Path| {
+        let stat = read(thread, "stat");
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(11)?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let mut threads = threads.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        if let Some(thread) = threads.find(|thread| read(thread, "comm").trim() == name && ticks(thread) >= 20) {
+            return thread.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        }
+        assert!(Instant::now() < until, "no thread `{name}` of process {process} is busy");
+    }
+}
+
+/// Sends a signal by name to one thread.
+pub fn kill_thread(process: u32, thread: u32, signal: &str) {
+    // No command does it; 234 is the number of `tgkill` on x86-64.
+    let program = "use POSIX; syscall(234, int($ARGV[0]), int($ARGV[1]), eval \"POSIX::SIG$ARGV[2]()\") == 0 or die $!";
+    let arguments = [process.to_string(), thread.to_string()];
+    let sent = Command::new("perl").args(["-e", program]).args(arguments).arg(signal).status().unwrap();
+    assert!(sent.success());
 }
 
 // === impl Process ===
@@ -179,6 +214,15 @@ impl Serve {
         Self { process }
     }
 
+    /// As [`Serve::start`], in one process.
+    pub fn start_single(config: &Path) -> Self {
+        let mut command = holm();
+        command.env("HOLM_LOG_FORMAT", "json").arg("serve").arg("--single-process").arg("--config").arg(config);
+        let process = Process::spawn(command);
+        process.output.wait_for(r#""message":"serving""#);
+        Self { process }
+    }
+
     /// As [`Serve::start`], with so many file descriptors.
     pub fn start_with_files(config: &Path, files: u32) -> Self {
         let mut command = Command::new("sh");
@@ -230,6 +274,12 @@ impl Serve {
     fn address(&self, wanted: impl Fn(&Value) -> bool) -> SocketAddr {
         let record = self.records().into_iter().find(wanted).expect("a listener");
         record["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The process that serves now, by the last that said so.
+    pub fn child(&self) -> u32 {
+        let record = self.records().into_iter().rfind(|record| record["message"] == "serving").expect("a child");
+        u32::try_from(record["pid"].as_u64().unwrap()).unwrap()
     }
 
     /// The log so far.

@@ -1,0 +1,431 @@
+//! Workers that run in a process of their own: how their requests get there from the process that serves, and what answers
+//! them there.
+//!
+//! The parent gives both ends of a socket pair to the two processes, so there is no name that anyone else could connect to.
+//! On it they speak HTTP/2, one stream per event: what the door has found out about a request goes in one header, and so does
+//! what the process tells beside the answer. Neither name reaches the door from a client, nor passes it from a worker.
+//!
+//! The process that runs the worker counts its invocations and writes their lines; the one that serves counts the bytes.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use holm_host::Host;
+use holm_host::Worker;
+use holm_isolate::Body;
+use holm_isolate::Failure;
+use holm_isolate::FetchRequest;
+use holm_isolate::Outcome;
+use holm_isolate::RequestId;
+use holm_isolate::Ticket;
+use holm_supervisor::Link;
+use holm_supervisor::Tenant;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Method;
+use http::Request;
+use http::Response;
+use http_body::Frame;
+use http_body::SizeHint;
+use hyper::client::conn::http2::SendRequest;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use parking_lot::RwLock;
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+const EVENT: HeaderName = HeaderName::from_static("x-holm-event");
+const TOLD: HeaderName = HeaderName::from_static("x-holm-told");
+/// Both ends are ours, and the door has bounded what comes: these only have to be large enough.
+const STREAMS: u32 = 1 << 16;
+const HEADER_BYTES: u32 = 4 << 20;
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 64 << 20;
+
+/// What the door knows of a request beside its headers and its body.
+#[derive(Serialize, Deserialize)]
+struct Event {
+    worker: String,
+    #[serde(with = "text")]
+    method: Method,
+    url: String,
+    cf: Option<Arc<str>>,
+    /// The budget of the route, if it has one of its own.
+    cpu: Option<Duration>,
+    request_id: u64,
+    client: Option<IpAddr>,
+    wants_cpu: bool,
+}
+
+/// What goes with an answer, or in its place.
+#[derive(Default, Serialize, Deserialize)]
+struct Told {
+    /// An isolate took the request up, so its line has been or will be written there.
+    begun: bool,
+    /// The worker failed, and its origin answered.
+    passed_through: bool,
+    /// CPU time up to the head of the answer, in nanoseconds.
+    cpu_ns: Option<u64>,
+    failed: Option<Failed>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Failed {
+    outcome: String,
+    message: String,
+    stack: Option<String>,
+}
+
+/// A body whose bytes are counted for a request's line, as they come from the client or go there.
+struct Counted<B> {
+    body: B,
+    ticket: Arc<Ticket>,
+    count: fn(&Ticket, usize),
+}
+
+// --- the side that serves
+
+/// The tenants that run elsewhere; none at first. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Privates {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Most servers have none: then no request looks further.
+    any: AtomicBool,
+    links: RwLock<HashMap<Tenant, Option<SendRequest<Body>>>>,
+    parent: Option<Link>,
+}
+
+/// A tenant that runs elsewhere; `None` while its process is not there.
+pub(super) struct Elsewhere(Option<SendRequest<Body>>);
+
+// === impl Privates ===
+
+impl Privates {
+    pub(super) fn new(tenants: Vec<Tenant>, parent: Link) -> Self {
+        let any = AtomicBool::new(!tenants.is_empty());
+        let links = tenants.into_iter().map(|tenant| (tenant, None)).collect();
+        Self { shared: Arc::new(Shared { any, links: RwLock::new(links), parent: Some(parent) }) }
+    }
+
+    /// From now on this tenant's workers run elsewhere.
+    pub(super) fn seclude(&self, tenant: Tenant) {
+        self.shared.links.write().entry(tenant).or_default();
+        self.shared.any.store(true, Ordering::Release);
+    }
+
+    /// Takes the connection to the tenant's process into use.
+    pub(super) async fn connect(&self, tenant: Tenant, stream: UnixStream) {
+        self.seclude(tenant.clone());
+        let handshake = async {
+            stream.set_nonblocking(true)?;
+            let stream = TokioIo::new(tokio::net::UnixStream::from_std(stream)?);
+            let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_header_list_size(HEADER_BYTES)
+                .handshake(stream);
+            handshake.await.map_err(std::io::Error::other)
+        };
+        let (sender, connection) = match handshake.await {
+            Ok(connected) => connected,
+            Err(error) => {
+                tracing::error!(%tenant, %error, "the tenant's process cannot be reached");
+                return;
+            }
+        };
+        self.shared.links.write().insert(tenant.clone(), Some(sender));
+        let privates = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%tenant, %error, "the connection to the tenant's process ended");
+            }
+            privates.disconnect(&tenant);
+        });
+    }
+
+    /// A connection has ended; perhaps there is another one already.
+    fn disconnect(&self, tenant: &Tenant) {
+        if let Some(link) = self.shared.links.write().get_mut(tenant)
+            && link.as_ref().is_some_and(SendRequest::is_closed)
+        {
+            *link = None;
+            if let Some(parent) = &self.shared.parent {
+                parent.disconnected(tenant.clone());
+            }
+        }
+    }
+
+    /// Where the worker runs, if not here.
+    pub(super) fn of(&self, worker: &Worker) -> Option<Elsewhere> {
+        if !self.shared.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let code = worker.code();
+        let links = self.shared.links.read();
+        links.get(code.tenant.as_str()).map(|sender| Elsewhere(sender.clone()))
+    }
+}
+
+// === impl Elsewhere ===
+
+impl Elsewhere {
+    /// Runs one event there, up to the head of its answer.
+    pub(super) async fn dispatch(self, worker: &Worker, request: FetchRequest) -> Result<Response<Body>, Failure> {
+        let mut sender = self.0.ok_or_else(crashed)?;
+        let FetchRequest { method, url, headers, body, cf, cpu, ticket } = request;
+        let event = Event {
+            worker: worker.code().name.clone(),
+            method,
+            url,
+            cf,
+            cpu,
+            request_id: ticket.request_id.to_bits(),
+            client: ticket.client,
+            wants_cpu: ticket.wants_cpu(),
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = http::Uri::from_static("http://private/");
+        *request.headers_mut() = headers;
+        put(request.headers_mut(), EVENT, &event)?;
+        let response = sender.send_request(request).await.map_err(|_| crashed())?;
+        let (mut head, body) = response.into_parts();
+        let Told { begun, passed_through, cpu_ns, failed } = take(&mut head.headers, &TOLD).unwrap_or_default();
+        if begun {
+            ticket.begin();
+        }
+        if passed_through {
+            ticket.pass_through();
+        }
+        if let Some(cpu_ns) = cpu_ns {
+            ticket.note_cpu(cpu_ns);
+        }
+        if let Some(Failed { outcome, message, stack }) = failed {
+            return Err(Failure { outcome: Outcome::from_code(&outcome), message, stack });
+        }
+        let body = if http_body::Body::is_end_stream(&body) { Body::Empty } else { Body::stream(body) };
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+fn crashed() -> Failure {
+    Failure::new(Outcome::WorkerCrashed, "The process that runs the worker crashed; it is being replaced.")
+}
+
+// --- the side that runs the workers
+
+/// The connections from processes that serve.
+pub(super) struct Connections {
+    running: JoinSet<()>,
+    drain: watch::Sender<bool>,
+}
+
+// === impl Connections ===
+
+impl Connections {
+    pub(super) fn serve(&mut self, stream: UnixStream, host: Host) {
+        let mut drain = self.drain.subscribe();
+        let drained = async move {
+            let _ = drain.wait_for(|drains| *drains).await;
+        };
+        self.running.spawn(async move {
+            if let Err(error) = serve(stream, host, drained).await {
+                tracing::debug!(%error, "the connection from the serving process failed");
+            }
+        });
+    }
+
+    pub(super) async fn finish(&mut self) {
+        self.drain.send_replace(true);
+        while self.running.join_next().await.is_some() {}
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { running: JoinSet::new(), drain: watch::Sender::new(false) }
+    }
+}
+
+/// Answers the events of one connection until its other end, or the drain, ends it.
+async fn serve(stream: UnixStream, host: Host, drain: impl Future<Output = ()>) -> anyhow::Result<()> {
+    stream.set_nonblocking(true)?;
+    let stream = TokioIo::new(tokio::net::UnixStream::from_std(stream)?);
+    let service = service_fn(move |request| {
+        let host = host.clone();
+        async move { Ok::<_, Infallible>(answer(&host, request).await) }
+    });
+    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        // Clients that leave are no attack on this connection.
+        .max_pending_accept_reset_streams(STREAMS as usize)
+        .max_local_error_reset_streams(None)
+        .auto_date_header(false)
+        .serve_connection(stream, service);
+    let mut connection = std::pin::pin!(connection);
+    let mut drain = std::pin::pin!(drain);
+    let mut drains = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return Ok(ended?),
+            () = drain.as_mut(), if !drains => {
+                drains = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+async fn answer(host: &Host, request: Request<hyper::body::Incoming>) -> Response<Body> {
+    let (mut head, body) = request.into_parts();
+    let Some(event) = take::<Event>(&mut head.headers, &EVENT) else {
+        let failed = Failed::of(internal("an event without its head"));
+        return tell(Response::new(Body::Empty), &Told { failed: Some(failed), ..Told::default() });
+    };
+    let ticket = Ticket::new(RequestId::from_bits(event.request_id), event.client, None);
+    if event.wants_cpu {
+        ticket.ask_for_cpu();
+    }
+    let answered = run(host, event, head.headers, body, &ticket).await;
+    let cpu_ns = ticket.head_cpu().and_then(|cpu| u64::try_from(cpu.as_nanos()).ok());
+    let (begun, passed_through) = (ticket.has_begun(), ticket.is_passed_through());
+    let told = Told { begun, passed_through, cpu_ns, failed: None };
+    if let Ok(response) = &answered {
+        ticket.answered(response.status().as_u16());
+    }
+    match answered {
+        Ok(response) => tell(response.map(|body| counted(body, ticket, Ticket::went_out)), &told),
+        Err(failure) => {
+            let told = Told { failed: Some(Failed::of(failure)), ..told };
+            tell(Response::new(Body::Empty), &told)
+        }
+    }
+}
+
+/// What the worker itself says under this name is not taken for ours.
+fn tell(mut response: Response<Body>, told: &Told) -> Response<Body> {
+    response.headers_mut().remove(TOLD);
+    if put(response.headers_mut(), TOLD, told).is_err() {
+        let outcome = told.failed.as_ref().map_or(Outcome::Internal, |failed| Outcome::from_code(&failed.outcome));
+        let bare = Told { begun: told.begun, failed: Some(Failed::of(Failure::new(outcome, ""))), ..Told::default() };
+        let _ = put(response.headers_mut(), TOLD, &bare);
+    }
+    response
+}
+
+async fn run(
+    host: &Host,
+    event: Event,
+    headers: HeaderMap,
+    body: hyper::body::Incoming,
+    ticket: &Arc<Ticket>,
+) -> Result<Response<Body>, Failure> {
+    let Event { worker, method, url, cf, cpu, .. } = event;
+    let catalog = host.catalog();
+    let worker = catalog.workers().iter().find(|known| known.code().name == worker);
+    let worker = worker.ok_or_else(|| Failure::new(Outcome::IsolateReset, "the worker has gone from this process"))?;
+    let body = if http_body::Body::is_end_stream(&body) {
+        Body::Empty
+    } else {
+        Body::stream(Counted { body, ticket: Arc::clone(ticket), count: Ticket::came_in })
+    };
+    host.dispatch(worker, FetchRequest { method, url, headers, body, cf, cpu, ticket: Arc::clone(ticket) }).await
+}
+
+fn counted(body: Body, ticket: Arc<Ticket>, count: fn(&Ticket, usize)) -> Body {
+    match body {
+        Body::Empty => Body::Empty,
+        Body::Bytes(bytes) => {
+            count(&ticket, bytes.len());
+            Body::Bytes(bytes)
+        }
+        Body::Stream(body) => Body::stream(Counted { body, ticket, count }),
+    }
+}
+
+impl<B> http_body::Body for Counted<B>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            (self.count)(&self.ticket, data.len());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Failed {
+    fn of(failure: Failure) -> Self {
+        let Failure { outcome, message, stack } = failure;
+        Self { outcome: outcome.code().to_owned(), message, stack }
+    }
+}
+
+fn internal(message: &str) -> Failure {
+    Failure::new(Outcome::Internal, message)
+}
+
+fn put<T: Serialize>(headers: &mut HeaderMap, name: HeaderName, value: &T) -> Result<(), Failure> {
+    let json = serde_json::to_vec(value).map_err(|_| internal("an event that cannot be written"))?;
+    let value = HeaderValue::from_maybe_shared(Bytes::from(json));
+    headers.insert(name, value.map_err(|_| internal("an event that is no header"))?);
+    Ok(())
+}
+
+fn take<T: for<'a> Deserialize<'a>>(headers: &mut HeaderMap, name: &HeaderName) -> Option<T> {
+    serde_json::from_slice(headers.remove(name)?.as_bytes()).ok()
+}
+
+/// A method, as its name.
+mod text {
+    use http::Method;
+    use serde::Deserialize as _;
+    use serde::Deserializer;
+    use serde::Serializer;
+    use serde::de::Error as _;
+
+    pub(super) fn serialize<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(method.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Method::from_bytes(name.as_bytes()).map_err(D::Error::custom)
+    }
+}
