@@ -503,9 +503,7 @@ impl Server<'_> {
             Ok(site) => site,
             Err(diagnostics) => return wrong(diagnostics),
         };
-        if Lasting::of(&config) != Lasting::of(&self.config)
-            || settings::largest_memory_mb(&config) > settings::largest_memory_mb(&self.config)
-        {
+        if Lasting::of(&config) != Lasting::of(&self.config) || config.limits.differ_for_server(&self.config.limits) {
             match self.superior.recycle() {
                 Recycling::UnderWay => {
                     tracing::info!(why, "the new configuration needs a new process, which takes over");

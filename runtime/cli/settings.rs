@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holm_config::limits;
-use holm_config::limits::Scope;
 use holm_config::server::Certificate;
 use holm_config::server::Listen;
 use holm_config::server::Seeing;
@@ -26,7 +24,6 @@ pub(super) struct Lasting<'a> {
     expose_cpu: bool,
     usage: Option<&'a Usage>,
     largest_memory_mb: u64,
-    limits: Vec<u64>,
 }
 
 // === impl Lasting ===
@@ -34,7 +31,6 @@ pub(super) struct Lasting<'a> {
 impl<'a> Lasting<'a> {
     pub(super) fn of(config: &'a ServerConfig) -> Self {
         let Seeing { expose_cpu, log_clients: _ } = config.seeing;
-        let of_server = limits::TABLE.iter().filter(|limit| limit.scope == Scope::Server);
         Self {
             listen: config.listen,
             threads: config.threads,
@@ -42,7 +38,6 @@ impl<'a> Lasting<'a> {
             expose_cpu,
             usage: config.usage.as_ref(),
             largest_memory_mb: largest_memory_mb(config),
-            limits: of_server.filter_map(|limit| config.limits.get(limit.key)).collect(),
         }
     }
 }

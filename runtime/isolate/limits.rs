@@ -15,7 +15,7 @@ pub struct Limits {
     pub wait_until: Duration,
     /// Exchanges with the world that one invocation may start.
     pub subrequests: u32,
-    /// Of those, how many may be open at once; more wait.
+    /// Of those, how many may wait for the head of their response at once; more are queued.
     pub open_connections: u32,
     /// The V8 heap, ArrayBuffers, WebAssembly memory and what Rust holds for one isolate, in bytes.
     pub memory: usize,

@@ -65,7 +65,7 @@ pub fn get(
     root: &CertificateDer<'static>,
     protocol: Protocol,
 ) -> std::io::Result<Answer> {
-    within_deadline(exchange(address, name, name, path, root, protocol))
+    get_at(address, name, name, path, root, protocol)
 }
 
 /// As [`get`], where the request names another host than the handshake did.
