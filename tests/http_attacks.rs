@@ -805,6 +805,25 @@ fn http_34_a_body_is_asked_for_when_it_is_wanted() {
 }
 
 #[test]
+fn an_answer_that_comes_before_the_end_of_a_body_reaches_a_client_that_still_sends() {
+    let attacked = start();
+    // More than the buffers of both ends hold.
+    let body = vec![b'x'; 32 << 20];
+    for (host, expected) in [("nobody.example", 404), ("victim.example", 413)] {
+        let mut raw = attacked.raw();
+        raw.write(format!(
+            "POST /early HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        ));
+        assert_eq!(status(&raw.read_until("\r\n\r\n")), expected);
+        raw.write(&body);
+        raw.finish();
+        raw.read_to_end();
+    }
+    attacked.victim_is_well();
+}
+
+#[test]
 fn http_37_only_what_is_safe_today_is_negotiated() {
     let project = Project::empty();
     tls::certificate(&project, "both", &["evil.example", "victim.example"]);

@@ -18,6 +18,7 @@ use http::Request;
 use http::Response;
 use http::Version;
 use http::header;
+use http_body::Body as _;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
@@ -66,6 +67,7 @@ pub(crate) struct Connection {
     sent_bytes: AtomicU64,
     body_credit: AtomicU64,
     multiplexed: AtomicBool,
+    uploads: AtomicBool,
     drains: AtomicBool,
 }
 
@@ -102,6 +104,7 @@ impl Connection {
             sent_bytes: AtomicU64::new(0),
             body_credit: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
+            uploads: AtomicBool::new(false),
             drains: AtomicBool::new(false),
         }
     }
@@ -168,9 +171,22 @@ impl Connection {
         self.multiplexed.load(Ordering::Relaxed)
     }
 
-    fn begin(self: &Arc<Self>, version: Version) -> InFlight {
-        if version == Version::HTTP_2 {
+    /// The client may still be sending the body of the last request: nobody has read it to its end. Of HTTP/1 only, where
+    /// the end of the answer can be the end of the connection.
+    pub(crate) fn uploads(&self) -> bool {
+        self.uploads.load(Ordering::Relaxed)
+    }
+
+    /// The body of the request was read to its end.
+    pub(crate) fn note_body_end(&self) {
+        self.uploads.store(false, Ordering::Relaxed);
+    }
+
+    fn begin(self: &Arc<Self>, request: &Request<hyper::body::Incoming>) -> InFlight {
+        if request.version() == Version::HTTP_2 {
             self.multiplexed.store(true, Ordering::Relaxed);
+        } else {
+            self.uploads.store(!request.body().is_end_stream(), Ordering::Relaxed);
         }
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -254,7 +270,7 @@ pub(crate) async fn serve<S: Service>(
     let shared = Arc::clone(&connection);
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let service = service.clone();
-        let in_flight = shared.begin(request.version());
+        let in_flight = shared.begin(&request);
         async move {
             let mut response = streams::noted(service.answer(&in_flight.0, request)).await;
             if in_flight.0.drains.load(Ordering::Relaxed) && !in_flight.0.is_multiplexed() {

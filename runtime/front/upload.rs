@@ -66,6 +66,7 @@ pub(crate) async fn receive<B: Received>(
             })??;
             ticket.came_in(bytes.len());
             connection.note_body(bytes.len());
+            connection.note_body_end();
             Ok((Body::from(bytes), Fate::default()))
         }
         Some(_) | None => {
@@ -153,7 +154,10 @@ impl<B: Received> http_body::Body for Upload<B> {
             let data = match data {
                 Some(Ok(data)) => data,
                 Some(Err(_trailers)) => continue,
-                None => return Poll::Ready(None),
+                None => {
+                    self.connection.note_body_end();
+                    return Poll::Ready(None);
+                }
             };
             let Some(remaining) = self.remaining.checked_sub(data.len() as u64) else {
                 self.fate.seal(TOO_LARGE);
@@ -162,6 +166,9 @@ impl<B: Received> http_body::Body for Upload<B> {
             self.remaining = remaining;
             self.ticket.came_in(data.len());
             self.connection.note_body(data.len());
+            if self.body.is_end_stream() {
+                self.connection.note_body_end();
+            }
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }
