@@ -12,6 +12,20 @@ const WAIT_UNTIL_FAILED = 3;
 
 const kNew = { __proto__: null };
 
+/** Keeps the invocation `owner` alive until the promise settles. */
+export function waitUntil(owner, promise) {
+  const settled = PromiseResolve(promise);
+  op_wait_until_begin(owner);
+  PromisePrototypeThen(
+    settled,
+    () => op_wait_until_end(owner),
+    (error) => {
+      op_fail(owner, WAIT_UNTIL_FAILED, error);
+      op_wait_until_end(owner);
+    },
+  );
+}
+
 export class ExecutionContext {
   #owner;
   #props = undefined;
@@ -30,16 +44,7 @@ export class ExecutionContext {
     if (arguments.length < 1) {
       throw new TypeError("Failed to execute 'waitUntil' on 'ExecutionContext': 1 argument required, but only 0 present.");
     }
-    const settled = PromiseResolve(promise);
-    op_wait_until_begin(owner);
-    PromisePrototypeThen(
-      settled,
-      () => op_wait_until_end(owner),
-      (error) => {
-        op_fail(owner, WAIT_UNTIL_FAILED, error);
-        op_wait_until_end(owner);
-      },
-    );
+    waitUntil(owner, promise);
   }
 
   /** From here on, the worker's origin answers if the handler fails. Without an origin it changes nothing. */

@@ -5,8 +5,10 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { cancelAnswer, forgetAnswer } from "ext:holm/body.js";
+import { builtInModule } from "ext:holm/built_in_modules.js";
 import { newContext, newScheduledController } from "ext:holm/context.js";
 import { url } from "ext:holm/engine.js";
+import { workerEnv } from "ext:holm/environment.js";
 import { listensForFetch, rejectionHandled, unhandledRejection } from "ext:holm/events.js";
 import { finishGlobals, installGlobals } from "ext:holm/globals.js";
 import { enter, leave } from "ext:holm/owner.js";
@@ -17,7 +19,6 @@ import { fireTimer, forgetTimers } from "ext:holm/timers.js";
 const {
   Error,
   FunctionPrototypeToString,
-  JSONParse,
   JSONStringify,
   Promise,
   PromisePrototypeThen,
@@ -42,8 +43,8 @@ const NO_HANDLERS = { __proto__: null, fetch: false, scheduled: false };
 let handles = NO_HANDLERS;
 let env;
 
-function start(namespace, envJson) {
-  env = JSONParse(envJson === "" ? "{}" : envJson);
+function start(namespace) {
+  env = workerEnv();
   const main = namespace.default;
   if (main === undefined) {
     if (listensForFetch()) {
@@ -203,6 +204,7 @@ globalThis.__holm = {
   __proto__: null,
   prepare: finishGlobals,
   start,
+  builtInModule,
   fetch,
   scheduled,
   clientGone,

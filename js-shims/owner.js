@@ -38,6 +38,23 @@ export function leave() {
   setAsyncContext(undefined);
 }
 
+/** Calls `run` in a frame that has one value more, which travels with what `run` starts. */
+export function within(name, value, run) {
+  const before = getAsyncContext();
+  setAsyncContext({ __proto__: null, ...before, [name]: value });
+  try {
+    return run();
+  } finally {
+    setAsyncContext(before);
+  }
+}
+
+/** What `within` put into the frame under this name. */
+export function frameValue(name) {
+  const frame = getAsyncContext();
+  return frame === undefined || frame === null ? undefined : frame[name];
+}
+
 export function globalScopeError() {
   return new Error(
     "Disallowed operation called within global scope. Asynchronous I/O (ex: fetch() or connect()), setting a timeout, " +

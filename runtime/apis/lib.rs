@@ -75,6 +75,7 @@ deno_core::extension!(
         request::op_request_url,
         request::op_signal_watch,
         reserve::op_reserve,
+        settings::op_env,
         settings::op_settings,
         timers::op_timer_cancel,
         timers::op_timer_start,
@@ -84,6 +85,7 @@ deno_core::extension!(
         dir "../../js-shims",
         "blob.js",
         "body.js",
+        "built_in_modules.js",
         "bytes.js",
         "clock.js",
         "console.js",
@@ -92,6 +94,7 @@ deno_core::extension!(
         "crypto_policy.js",
         "engine.js",
         "entry.js",
+        "environment.js",
         "events.js",
         "fetch.js",
         "formdata.js",
@@ -109,6 +112,21 @@ deno_core::extension!(
         "wasm.js",
     ],
 );
+
+/// Shims that an isolate loads when it first needs them, sorted by their specifiers. They are no part of the snapshot: a worker
+/// that does without pays nothing. The engine takes their texts as they are, which have to be ASCII for that.
+pub static LAZY_SHIMS: &[(&str, &str)] = &[
+    ("ext:holm/entrypoints.js", include_str!("../../js-shims/entrypoints.js")),
+    ("ext:holm/workers_module.js", include_str!("../../js-shims/workers_module.js")),
+];
+
+const _: () = {
+    let mut index = 0;
+    while index < LAZY_SHIMS.len() {
+        assert!(LAZY_SHIMS[index].1.is_ascii(), "a lazy shim is ASCII, also in its comments");
+        index += 1;
+    }
+};
 
 /// The ops of the deno crates that the shims may reach, one a line.
 const ALLOWED_OPS: &str = include_str!("../../js-shims/ALLOWED_OPS.txt");

@@ -6,6 +6,13 @@ use holm_isolate::StateError;
 
 use crate::seam;
 
+/// The variables of `env`, as a JSON object.
+#[op2]
+pub fn op_env<'s>(scope: &mut v8::PinScope<'s, '_>) -> Result<v8::Local<'s, v8::Value>, StateError> {
+    let worker = seam::state(scope)?.worker().ok_or(StateError::GlobalScope)?;
+    Ok(seam::text(scope, &worker.env))
+}
+
 /// `{ name, compatibilityDate, flags }` as JSON.
 #[op2]
 #[string]

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use holm_config::built_in_modules;
 use holm_config::bundle::{Module, ModuleKind};
 use holm_config::project::{ModuleRules, RuleMatch};
 use parking_lot::Mutex;
@@ -65,7 +66,13 @@ impl WorkerImports {
             kind: args.kind,
         };
         if RUNTIME_SCHEMES.iter().any(|scheme| import.specifier.starts_with(scheme)) {
-            return Ok(Some(external(import.specifier)));
+            let wrong = built_in_modules::explain(import.specifier);
+            return Ok(Some(match wrong {
+                // A package may ask for it to find out whether it exists.
+                _ if import.kind == ImportKind::DynamicImport => external(import.specifier),
+                None => external(import.specifier),
+                Some((text, help)) => self.note(args, BundleMessage::new(text).with_help(help)),
+            }));
         }
         if import.specifier.starts_with("https://") || import.specifier.starts_with("http://") {
             let message = BundleMessage::new(format!("`{}` is a URL: modules are not downloaded", import.specifier))

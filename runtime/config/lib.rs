@@ -4,6 +4,7 @@
 //! error at once, each with its file, line and column. The command line loads; the bundler, the host and the front read
 //! the plain types.
 
+pub mod built_in_modules;
 pub mod bundle;
 mod decode;
 pub mod diagnostic;

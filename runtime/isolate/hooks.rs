@@ -8,6 +8,7 @@ const NAME: &str = "__holm";
 
 pub(crate) struct Hooks {
     pub(crate) start: v8::Global<v8::Function>,
+    pub(crate) built_in_module: v8::Global<v8::Function>,
     pub(crate) fetch: v8::Global<v8::Function>,
     pub(crate) client_gone: v8::Global<v8::Function>,
     pub(crate) ended: v8::Global<v8::Function>,
@@ -43,6 +44,7 @@ impl Hooks {
         prepare.call(scope, this, &[]).ok_or(MissingHook("prepare"))?;
         Ok(Self {
             start: hook(scope, "start")?,
+            built_in_module: hook(scope, "builtInModule")?,
             fetch: hook(scope, "fetch")?,
             client_gone: hook(scope, "clientGone")?,
             ended: hook(scope, "ended")?,

@@ -1,4 +1,5 @@
-//! The worker's modules inside the engine: compiled once each, resolved only within the bundle, evaluated in a turn.
+//! The worker's modules inside the engine: compiled once each, resolved within the bundle or to what the runtime provides,
+//! evaluated in a turn.
 //!
 //! The registry is Holm's own, beside deno_core's (which serves the shims), so that an import is one synchronous step of
 //! the turn that asks for it: no file, no loader, no event loop is involved.
@@ -12,6 +13,7 @@ use deno_core::v8;
 
 use crate::State;
 use crate::WorkerCode;
+use crate::turn;
 use crate::worker::Source;
 use crate::worker::SourceKind;
 
@@ -24,14 +26,25 @@ pub(crate) struct Modules {
     by_specifier: RefCell<HashMap<String, v8::Global<v8::Module>>>,
     /// Specifiers by the engine's identity hash, for resolving relative to the importer.
     specifiers: RefCell<HashMap<i32, Vec<Named>>>,
-    /// Values of synthetic modules, until they are evaluated.
-    defaults: RefCell<HashMap<String, v8::Global<v8::Value>>>,
+    /// What synthetic modules export, until they are evaluated.
+    unevaluated: RefCell<Vec<(v8::Global<v8::Module>, Exports)>>,
+    /// The runtime's own modules that were imported (`cloudflare:workers`), by specifier.
+    built_in: RefCell<HashMap<String, v8::Global<v8::Module>>>,
+    /// The shim's hook that knows them.
+    built_in_hook: Option<v8::Global<v8::Function>>,
     /// `module.exports` of the CommonJS modules, by specifier.
     common_js: RefCell<HashMap<String, v8::Global<v8::Object>>>,
 }
 
 /// A module and its specifier.
 type Named = (v8::Global<v8::Module>, String);
+
+/// What a module that is not a text exports.
+enum Exports {
+    Default(v8::Global<v8::Value>),
+    /// The object's own properties.
+    All(v8::Global<v8::Object>),
+}
 
 /// Compiles, links and evaluates the main module; answers its namespace and the promise of its evaluation. `None`: an
 /// exception is pending.
@@ -72,6 +85,38 @@ fn registry(scope: &v8::PinScope<'_, '_>) -> Option<Rc<Modules>> {
 // === impl Modules ===
 
 impl Modules {
+    /// `built_in` answers an object with the exports of a module of the runtime, or `undefined`.
+    pub(crate) fn new(built_in: v8::Global<v8::Function>) -> Self {
+        Self { built_in_hook: Some(built_in), ..Self::default() }
+    }
+
+    /// The runtime's own module `specifier`. `Some(None)`: there is none. `None`: an exception is pending.
+    fn built_in<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        specifier: &str,
+    ) -> Option<Option<v8::Local<'s, v8::Module>>> {
+        if let Some(module) = self.built_in.borrow().get(specifier) {
+            return Some(Some(v8::Local::new(scope, module)));
+        }
+        let Some(hook) = &self.built_in_hook else { return Some(None) };
+        let name = v8::String::new(scope, specifier)?;
+        let Ok(exports) = v8::Local::<v8::Object>::try_from(turn::call(scope, hook, &[name.into()])?) else {
+            return Some(None);
+        };
+        let keys = exports.get_own_property_names(scope, v8::GetPropertyNamesArgs::default())?;
+        let mut names = Vec::with_capacity(keys.length() as usize);
+        for index in 0..keys.length() {
+            names.push(keys.get_index(scope, index)?.to_string(scope)?);
+        }
+        let module = v8::Module::create_synthetic_module(scope, name, &names, evaluate_synthetic);
+        let global = v8::Global::new(scope, module);
+        let exports = Exports::All(v8::Global::new(scope, exports));
+        self.unevaluated.borrow_mut().push((global.clone(), exports));
+        self.built_in.borrow_mut().insert(specifier.to_owned(), global);
+        Some(Some(module))
+    }
+
     /// The module `specifier` of the bundle, compiled. `None`: an exception is pending.
     fn get<'s>(
         &self,
@@ -127,8 +172,15 @@ impl Modules {
         let name = v8::String::new(scope, specifier)?;
         let default = v8::String::new(scope, "default")?;
         let module = v8::Module::create_synthetic_module(scope, name, &[default], evaluate_synthetic);
-        self.defaults.borrow_mut().insert(specifier.to_owned(), v8::Global::new(scope, value));
+        let exports = Exports::Default(v8::Global::new(scope, value));
+        self.unevaluated.borrow_mut().push((v8::Global::new(scope, module), exports));
         Some(module)
+    }
+
+    fn take_exports(&self, scope: &v8::PinScope<'_, '_>, module: v8::Local<'_, v8::Module>) -> Option<Exports> {
+        let mut unevaluated = self.unevaluated.borrow_mut();
+        let index = unevaluated.iter().position(|(known, _)| v8::Local::new(scope, known) == module)?;
+        Some(unevaluated.swap_remove(index).1)
     }
 
     fn specifier_of(&self, scope: &v8::PinScope<'_, '_>, module: v8::Local<'_, v8::Module>) -> Option<String> {
@@ -269,8 +321,11 @@ fn import<'s>(scope: &mut v8::PinScope<'s, '_>, specifier: &str, referrer: &str)
     let worker = state.worker()?;
     let modules = registry(scope)?;
     let Some(path) = resolve(&worker, specifier, referrer) else {
+        if let Some(module) = modules.built_in(scope, specifier)? {
+            return Some(module);
+        }
         let hint = if specifier.starts_with("node:") || specifier.starts_with("cloudflare:") {
-            "This built-in module is not available in Holm yet."
+            "Holm has no built-in module of this name."
         } else {
             "Only modules of the worker's bundle can be imported."
         };
@@ -297,13 +352,22 @@ fn evaluate_synthetic<'s>(
     module: v8::Local<'s, v8::Module>,
 ) -> Option<v8::Local<'s, v8::Value>> {
     v8::callback_scope!(unsafe scope, context);
-    if let Some(modules) = registry(scope)
-        && let Some(specifier) = modules.specifier_of(scope, module)
-        && let Some(value) = modules.defaults.borrow_mut().remove(&specifier)
-        && let Some(name) = v8::String::new(scope, "default")
-    {
-        let value = v8::Local::new(scope, value);
-        module.set_synthetic_module_export(scope, name, value)?;
+    match registry(scope).and_then(|modules| modules.take_exports(scope, module)) {
+        Some(Exports::Default(value)) => {
+            let name = v8::String::new(scope, "default")?;
+            let value = v8::Local::new(scope, value);
+            module.set_synthetic_module_export(scope, name, value)?;
+        }
+        Some(Exports::All(exports)) => {
+            let exports = v8::Local::new(scope, exports);
+            let keys = exports.get_own_property_names(scope, v8::GetPropertyNamesArgs::default())?;
+            for index in 0..keys.length() {
+                let key = keys.get_index(scope, index)?;
+                let (name, value) = (key.to_string(scope)?, exports.get(scope, key)?);
+                module.set_synthetic_module_export(scope, name, value)?;
+            }
+        }
+        None => {}
     }
     let resolver = v8::PromiseResolver::new(scope)?;
     let undefined = v8::undefined(scope);
@@ -321,7 +385,11 @@ fn require_callback<'s>(
     let Some(worker) = scope.get_slot::<Rc<State>>().and_then(|state| state.worker()) else { return };
     let Some(modules) = registry(scope) else { return };
     let Some(path) = resolve(&worker, &specifier, &referrer) else {
-        throw(scope, &format!("Cannot find module '{specifier}', required from '{referrer}'."));
+        match modules.built_in(scope, &specifier) {
+            Some(Some(module)) => evaluate_now(scope, module, &mut result),
+            Some(None) => throw(scope, &format!("Cannot find module '{specifier}', required from '{referrer}'.")),
+            None => {}
+        }
         return;
     };
     if worker.modules.get(path).is_some_and(|source| source.kind == SourceKind::CommonJs) {
@@ -331,10 +399,14 @@ fn require_callback<'s>(
         return;
     }
     let Some(module) = modules.get(scope, &worker, path) else { return };
-    if module.instantiate_module(scope, resolve_callback).is_none() || module.evaluate(scope).is_none() {
-        return;
+    evaluate_now(scope, module, &mut result);
+}
+
+/// Answers the namespace of a module that was required.
+fn evaluate_now(scope: &mut v8::PinScope<'_, '_>, module: v8::Local<'_, v8::Module>, result: &mut v8::ReturnValue) {
+    if module.instantiate_module(scope, resolve_callback).is_some() && module.evaluate(scope).is_some() {
+        result.set(module.get_module_namespace());
     }
-    result.set(module.get_module_namespace());
 }
 
 /// `import()`: one step within the turn that calls it.

@@ -142,7 +142,6 @@ impl Isolate {
         let context = runtime.main_context();
         let isolate = runtime.v8_isolate();
         isolate.set_slot(Rc::clone(&state));
-        isolate.set_slot(Rc::new(Modules::default()));
         isolate.set_promise_reject_callback(turn::on_promise_reject);
         isolate.set_host_import_module_dynamically_callback(modules::import_dynamically);
         isolate.set_host_import_module_with_phase_dynamically_callback(modules::import_in_phase);
@@ -157,6 +156,7 @@ impl Isolate {
             v8::scope_with_context!(scope, isolate, &context);
             Hooks::take(scope)?
         };
+        isolate.set_slot(Rc::new(Modules::new(hooks.built_in_module.clone())));
         trace::install(isolate, &context);
         // The engine's loop gets its waker once; from then on it says when it wants to be polled.
         ambient.want();

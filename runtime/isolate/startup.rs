@@ -61,10 +61,7 @@ fn evaluate(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &WorkerCode
         }
     }
     let namespace = module.get_module_namespace();
-    let Some(env) = v8::String::new(scope, &worker.env) else {
-        return Err(Failure::new(Outcome::StartupFailed, "The worker's variables are too large."));
-    };
-    match turn::call(scope, &hooks.start, &[namespace, env.into()]) {
+    match turn::call(scope, &hooks.start, &[namespace]) {
         Some(_) => Ok(()),
         None => Err(thrown(scope, worker)),
     }

@@ -66,6 +66,7 @@ impl Engine for SnapshotEngine {
         JsRuntime::new(RuntimeOptions {
             startup_snapshot: Some(SNAPSHOT),
             extensions: holm_apis::extensions(state),
+            residual_lazy_esm_sources: holm_apis::LAZY_SHIMS,
             create_params: Some(params),
             // The ops are bound in the snapshot.
             skip_op_registration: true,

@@ -1,0 +1,3 @@
+import { env } from "cloudflare:worker";
+
+export default { fetch: () => Response.json(env) };
