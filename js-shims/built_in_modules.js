@@ -5,6 +5,7 @@
 // names are also in runtime/config/built_in_modules.rs, for the bundler.
 
 import { core } from "ext:core/mod.js";
+import { nodeModule } from "ext:holm/node.js";
 
 /** The exports of a shim that is not in the snapshot. */
 export const lazyShim = (name) => core.createLazyLoader(`ext:holm/${name}`);
@@ -18,5 +19,5 @@ const modules = {
 /** hooks.builtInModule: the exports of a module, `undefined` if the runtime has none of this name. */
 export function builtInModule(specifier) {
   const load = modules[specifier];
-  return load === undefined ? undefined : load();
+  return load === undefined ? nodeModule(specifier) : load();
 }

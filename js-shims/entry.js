@@ -11,6 +11,7 @@ import { url } from "ext:holm/engine.js";
 import { workerEnv } from "ext:holm/environment.js";
 import { listensForFetch, rejectionHandled, unhandledRejection } from "ext:holm/events.js";
 import { finishGlobals, installGlobals } from "ext:holm/globals.js";
+import { forgetNode, nodeGlobals } from "ext:holm/node.js";
 import { enter, leave } from "ext:holm/owner.js";
 import { abortWatched, forgetWatched, incomingRequest, Request, requestParts } from "ext:holm/request.js";
 import { isResponse, respond, Response } from "ext:holm/response.js";
@@ -163,6 +164,7 @@ function ended(owner) {
   forgetTimers(owner);
   forgetWatched(owner);
   forgetAnswer(owner);
+  forgetNode(owner);
 }
 
 /** Runs what a first request needs, without an invocation, so that the snapshot keeps its bytecode. */
@@ -203,6 +205,7 @@ installGlobals();
 globalThis.__holm = {
   __proto__: null,
   prepare: finishGlobals,
+  configure: nodeGlobals,
   start,
   builtInModule,
   fetch,

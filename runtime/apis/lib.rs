@@ -10,6 +10,7 @@ pub mod clock;
 pub mod compression;
 pub mod console;
 pub mod fetch;
+pub mod node;
 pub mod patches;
 pub mod rehome;
 pub mod request;
@@ -66,6 +67,15 @@ deno_core::extension!(
         fetch::op_fetch,
         fetch::op_fetch_data,
         fetch::op_operation_cancel,
+        node::inspect::op_node_constructor_name,
+        node::inspect::op_node_preview_entries,
+        node::op_node_script,
+        node::text::op_node_compare,
+        node::text::op_node_decode,
+        node::text::op_node_encode_into,
+        node::text::op_node_index_of,
+        node::text::op_node_is_valid,
+        node::text::op_node_utf8_length,
         rehome::op_rehome_begin,
         rehome::op_rehome_settle,
         rehome::op_rehome_started,
@@ -102,6 +112,8 @@ deno_core::extension!(
         "headers.js",
         "identity_streams.js",
         "message_channel.js",
+        "node.js",
+        "node_timers.js",
         "options.js",
         "owner.js",
         "pairs.js",
@@ -117,6 +129,7 @@ deno_core::extension!(
 /// that does without pays nothing. The engine takes their texts as they are, which have to be ASCII for that.
 pub static LAZY_SHIMS: &[(&str, &str)] = &[
     ("ext:holm/entrypoints.js", include_str!("../../js-shims/entrypoints.js")),
+    ("ext:holm/node_natives.js", include_str!("../../js-shims/node_natives.js")),
     ("ext:holm/workers_module.js", include_str!("../../js-shims/workers_module.js")),
 ];
 

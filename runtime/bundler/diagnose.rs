@@ -139,13 +139,11 @@ fn unresolved(project: &Project, specifier: &str, importer: Option<&Path>) -> Bu
     }
     if is_node_builtin(specifier) {
         return BundleMessage::new(format!(
-            "`{specifier}` is a Node.js built-in; the compatibility flag `nodejs_compat` is not available yet"
+            "`{specifier}` is a Node.js built-in, and the compatibility flag `nodejs_compat` is off"
         ))
-        .with_help(format!(
-            "use a web API or a package made for browsers and workers, or replace it: \
-             `\"alias\": {{ \"{specifier}\": \"./src/{}.ts\" }}`",
-            specifier.replace('/', "-")
-        ));
+        .with_help(
+            "add `\"compatibility_flags\": [\"nodejs_compat\"]`, or set `compatibility_date` to 2026-08-04 or later",
+        );
     }
     unresolved_package(project, specifier, directory)
 }

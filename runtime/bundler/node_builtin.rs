@@ -1,9 +1,24 @@
-//! The names of Node.js's built-in modules, so that importing one is explained instead of reported as a missing
-//! package.
+//! Node.js's built-in modules as a worker's imports name them: with `node:` in front, or bare while the compatibility flag
+//! `nodejs_compat` is on. The isolate's own list is in `js-shims/node/own/loader.js`.
 
-/// Without the `node:` prefix and without subpaths.
+/// Without the `node:` prefix. Subpaths are modules of their own.
 const BUILTINS: &[&str] = &[
+    "_http_agent",
+    "_http_client",
+    "_http_common",
+    "_http_incoming",
+    "_http_outgoing",
+    "_http_server",
+    "_stream_duplex",
+    "_stream_passthrough",
+    "_stream_readable",
+    "_stream_transform",
+    "_stream_wrap",
+    "_stream_writable",
+    "_tls_common",
+    "_tls_wrap",
     "assert",
+    "assert/strict",
     "async_hooks",
     "buffer",
     "child_process",
@@ -14,32 +29,43 @@ const BUILTINS: &[&str] = &[
     "dgram",
     "diagnostics_channel",
     "dns",
+    "dns/promises",
     "domain",
     "events",
     "fs",
+    "fs/promises",
     "http",
     "http2",
     "https",
     "inspector",
+    "inspector/promises",
     "module",
     "net",
     "os",
     "path",
+    "path/posix",
+    "path/win32",
     "perf_hooks",
     "process",
     "punycode",
     "querystring",
     "readline",
+    "readline/promises",
     "repl",
     "stream",
+    "stream/consumers",
+    "stream/promises",
+    "stream/web",
     "string_decoder",
     "sys",
     "timers",
+    "timers/promises",
     "tls",
     "trace_events",
     "tty",
     "url",
     "util",
+    "util/types",
     "v8",
     "vm",
     "wasi",
@@ -47,10 +73,43 @@ const BUILTINS: &[&str] = &[
     "zlib",
 ];
 
-/// Whether `specifier` (`fs`, `fs/promises`) names a built-in module of Node.js. A package of the same name wins over
-/// it: ask only once none was found.
+/// What a project's compatibility flags let imports name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeModules {
+    /// None.
+    Off,
+    /// `node:async_hooks` alone (`nodejs_als`).
+    AsyncHooks,
+    /// With the prefix alone (`nodejs_compat` before 2024-09-23).
+    Prefixed,
+    /// With and without it.
+    On,
+}
+
+// === impl NodeModules ===
+
+impl NodeModules {
+    /// The name of the built-in module that `specifier` leads to, without prefix. As in Node.js it wins over a package of the
+    /// same name; `punycode/` is the package.
+    pub(crate) fn find(self, specifier: &str) -> Option<&str> {
+        let prefixed = specifier.strip_prefix("node:");
+        let is_on = match self {
+            Self::Off => false,
+            Self::AsyncHooks => prefixed == Some("async_hooks"),
+            Self::Prefixed => prefixed.is_some(),
+            Self::On => true,
+        };
+        let name = prefixed.unwrap_or(specifier);
+        (is_on && is_builtin(name)).then_some(name)
+    }
+}
+
+/// Whether `specifier` (`fs`, `node:fs/promises`) names a built-in module of Node.js.
 pub(crate) fn is_node_builtin(specifier: &str) -> bool {
-    let name = specifier.split('/').next().unwrap_or(specifier);
+    is_builtin(specifier.strip_prefix("node:").unwrap_or(specifier))
+}
+
+fn is_builtin(name: &str) -> bool {
     BUILTINS.binary_search(&name).is_ok()
 }
 
@@ -64,10 +123,23 @@ mod tests {
     }
 
     #[test]
-    fn subpaths_belong_to_their_module() {
+    fn subpaths_are_modules_of_their_own() {
         assert!(is_node_builtin("fs/promises"));
-        assert!(is_node_builtin("zlib"));
+        assert!(is_node_builtin("node:zlib"));
+        assert!(!is_node_builtin("zlib/promises"));
         assert!(!is_node_builtin("fs-extra"));
         assert!(!is_node_builtin("@scope/fs"));
+    }
+
+    #[test]
+    fn flags_say_which_names_lead_to_them() {
+        assert_eq!(NodeModules::On.find("events"), Some("events"));
+        assert_eq!(NodeModules::On.find("node:events"), Some("events"));
+        assert_eq!(NodeModules::On.find("events/"), None);
+        assert_eq!(NodeModules::Prefixed.find("events"), None);
+        assert_eq!(NodeModules::Prefixed.find("node:events"), Some("events"));
+        assert_eq!(NodeModules::AsyncHooks.find("node:async_hooks"), Some("async_hooks"));
+        assert_eq!(NodeModules::AsyncHooks.find("node:events"), None);
+        assert_eq!(NodeModules::Off.find("node:events"), None);
     }
 }

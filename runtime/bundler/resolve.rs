@@ -15,22 +15,27 @@ use holm_config::project::{ModuleRules, RuleMatch};
 use parking_lot::Mutex;
 use rolldown_common::{ImportKind, ModuleType, ResolvedExternal};
 use rolldown_plugin::{
-    HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn, HookTransformArgs, HookTransformOutput,
-    HookTransformOutputMap, HookTransformReturn, HookUsage, Plugin, PluginContext, PluginContextResolveOptions,
-    SharedTransformPluginContext,
+    HookLoadArgs, HookLoadOutput, HookLoadReturn, HookResolveIdArgs, HookResolveIdOutput, HookResolveIdReturn,
+    HookTransformArgs, HookTransformOutput, HookTransformOutputMap, HookTransformReturn, HookUsage, Plugin,
+    PluginContext, PluginContextResolveOptions, SharedLoadPluginContext, SharedTransformPluginContext,
 };
 
 use crate::message::BundleMessage;
 use crate::module_file::{self, Naming, is_javascript};
+use crate::node_builtin::{NodeModules, is_node_builtin};
 use crate::unbundled::UnbundledModule;
 
 /// Prefixes of the modules that the runtime provides.
 const RUNTIME_SCHEMES: &[&str] = &["cloudflare:", "node:", "workerd:"];
 
+/// In front of the name of a built-in module of Node.js that is required: the id of the module that stands for it.
+const REQUIRED: &str = "\0require-node:";
+
 #[derive(Debug)]
 pub(crate) struct WorkerImports {
     pub(crate) alias: BTreeMap<String, String>,
     pub(crate) rules: ModuleRules,
+    pub(crate) node: NodeModules,
     pub(crate) naming: Naming,
     /// Files that are modules of the bundle already, unbundled: their specifiers by path.
     pub(crate) unbundled: HashMap<PathBuf, String>,
@@ -65,6 +70,12 @@ impl WorkerImports {
             importer: if alias.is_some() { None } else { args.importer },
             kind: args.kind,
         };
+        if let Some(name) = self.node.find(import.specifier) {
+            return Ok(Some(node_module(name, import.kind)));
+        }
+        if import.kind == ImportKind::Import && import.specifier.starts_with("node:") {
+            return Ok(Some(self.note(args, no_node_module(import.specifier))));
+        }
         if RUNTIME_SCHEMES.iter().any(|scheme| import.specifier.starts_with(scheme)) {
             let wrong = built_in_modules::explain(import.specifier);
             return Ok(Some(match wrong {
@@ -169,7 +180,7 @@ impl Plugin for WorkerImports {
     }
 
     fn register_hook_usage(&self) -> HookUsage {
-        HookUsage::ResolveId | HookUsage::Transform
+        HookUsage::ResolveId | HookUsage::Load | HookUsage::Transform
     }
 
     async fn resolve_id(&self, ctx: &PluginContext, args: &HookResolveIdArgs<'_>) -> HookResolveIdReturn {
@@ -177,6 +188,14 @@ impl Plugin for WorkerImports {
             return Ok(None);
         }
         self.resolve(ctx, args).await
+    }
+
+    async fn load(&self, _ctx: SharedLoadPluginContext, args: &HookLoadArgs<'_>) -> HookLoadReturn {
+        let Some(name) = args.id.strip_prefix(REQUIRED) else { return Ok(None) };
+        let code = format!(
+            "import module from \"node:{name}\";\nexport {{ module as default, module as \"module.exports\" }};\n"
+        );
+        Ok(Some(HookLoadOutput { code: code.into(), module_type: Some(ModuleType::Js), ..HookLoadOutput::default() }))
     }
 
     /// JSX is allowed in the project's own `.js` files, as wrangler allows it. Files of packages are left alone: their
@@ -200,6 +219,24 @@ fn external(specifier: &str) -> HookResolveIdOutput {
         external: Some(ResolvedExternal::Bool(true)),
         ..HookResolveIdOutput::default()
     }
+}
+
+/// The import of a built-in module of Node.js. There is no `require` in a bundle: what is required is a module that imports.
+fn node_module(name: &str, kind: ImportKind) -> HookResolveIdOutput {
+    if kind == ImportKind::Require {
+        return HookResolveIdOutput { id: format!("{REQUIRED}{name}").into(), ..HookResolveIdOutput::default() };
+    }
+    external(&format!("node:{name}"))
+}
+
+fn no_node_module(specifier: &str) -> BundleMessage {
+    if is_node_builtin(specifier) {
+        let text = format!("`{specifier}` is a Node.js built-in, and the compatibility flag `nodejs_compat` is off");
+        return BundleMessage::new(text).with_help(
+            "add `\"compatibility_flags\": [\"nodejs_compat\"]`, or set `compatibility_date` to 2026-08-04 or later",
+        );
+    }
+    BundleMessage::new(format!("Node.js has no built-in module `{specifier}`")).with_help("check the name")
 }
 
 fn options(import_kind: ImportKind) -> PluginContextResolveOptions {

@@ -13,6 +13,7 @@ use rolldown_error::{BuildDiagnostic, BuildResult, consolidate_diagnostics};
 
 use crate::message::{BundleError, BundleMessage};
 use crate::module_file::{Naming, real_path};
+use crate::node_builtin::NodeModules;
 use crate::options::bundler_options;
 use crate::resolve::{Noted, WorkerImports};
 use crate::unbundled::{self, Found, Scope, UnbundledModule};
@@ -38,6 +39,7 @@ pub(crate) async fn bundle(project: &Project, mode: Mode) -> Result<Bundled, Bun
     let imports = Arc::new(WorkerImports {
         alias: project.bundling.alias.clone(),
         rules: project.bundling.rules.clone(),
+        node: node_modules(project),
         naming: Naming::of(project),
         unbundled: specifiers_by_path(&found.modules),
         noted: Mutex::new(Noted::default()),
@@ -66,6 +68,16 @@ fn settings_files(project: &Project) -> Vec<PathBuf> {
     });
     let files = [tsconfig, Some(project.directory.join("package.json"))];
     files.into_iter().flatten().filter(|file| file.is_file()).collect()
+}
+
+fn node_modules(project: &Project) -> NodeModules {
+    let is_on = |flag: &str| project.compatibility.resolved.get(flag).copied().unwrap_or(false);
+    match (is_on("nodejs_compat_v2"), is_on("nodejs_compat"), is_on("nodejs_als")) {
+        (true, ..) => NodeModules::On,
+        (false, true, _) => NodeModules::Prefixed,
+        (false, false, true) => NodeModules::AsyncHooks,
+        (false, false, false) => NodeModules::Off,
+    }
 }
 
 fn specifiers_by_path(modules: &[UnbundledModule]) -> HashMap<PathBuf, String> {

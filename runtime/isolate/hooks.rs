@@ -7,6 +7,7 @@ use deno_core::v8;
 const NAME: &str = "__holm";
 
 pub(crate) struct Hooks {
+    pub(crate) configure: v8::Global<v8::Function>,
     pub(crate) start: v8::Global<v8::Function>,
     pub(crate) built_in_module: v8::Global<v8::Function>,
     pub(crate) fetch: v8::Global<v8::Function>,
@@ -43,6 +44,7 @@ impl Hooks {
         let this = v8::undefined(scope).into();
         prepare.call(scope, this, &[]).ok_or(MissingHook("prepare"))?;
         Ok(Self {
+            configure: hook(scope, "configure")?,
             start: hook(scope, "start")?,
             built_in_module: hook(scope, "builtInModule")?,
             fetch: hook(scope, "fetch")?,

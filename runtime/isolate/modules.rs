@@ -402,11 +402,17 @@ fn require_callback<'s>(
     evaluate_now(scope, module, &mut result);
 }
 
-/// Answers the namespace of a module that was required.
+/// Answers the namespace of a module that was required, or what it exports as `module.exports`.
 fn evaluate_now(scope: &mut v8::PinScope<'_, '_>, module: v8::Local<'_, v8::Module>, result: &mut v8::ReturnValue) {
-    if module.instantiate_module(scope, resolve_callback).is_some() && module.evaluate(scope).is_some() {
-        result.set(module.get_module_namespace());
+    if module.instantiate_module(scope, resolve_callback).is_none() || module.evaluate(scope).is_none() {
+        return;
     }
+    let namespace = module.get_module_namespace();
+    let own = v8::Local::<v8::Object>::try_from(namespace).ok().and_then(|namespace| {
+        let name = v8::String::new(scope, "module.exports")?;
+        namespace.has_own_property(scope, name.into())?.then(|| namespace.get(scope, name.into()))?
+    });
+    result.set(own.unwrap_or(namespace));
 }
 
 /// `import()`: one step within the turn that calls it.

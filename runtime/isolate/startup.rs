@@ -33,6 +33,9 @@ fn take_off_global(scope: &mut v8::PinScope<'_, '_>, names: &[&str]) {
 
 fn evaluate(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &WorkerCode) -> Result<(), Failure> {
     v8::tc_scope!(let scope, scope);
+    if turn::call(scope, &hooks.configure, &[]).is_none() {
+        return Err(thrown(scope, worker));
+    }
     let Some((module, evaluation)) = modules::load_main(scope, worker) else {
         return Err(thrown(scope, worker));
     };

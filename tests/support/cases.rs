@@ -16,7 +16,10 @@ use super::client::Client;
 use super::client::Open;
 use super::client::Request;
 use super::output::Mark;
+use super::output::Output;
 use super::process::Dev;
+use super::process::Serve;
+use super::project::Project;
 use super::upstream::Upstream;
 
 #[derive(Deserialize)]
@@ -24,6 +27,8 @@ use super::upstream::Upstream;
 struct Folder {
     #[serde(default)]
     args: Vec<String>,
+    /// Served by `holm serve`, with this budget for a request.
+    cpu_ms: Option<u32>,
     upstream: Option<UpstreamKind>,
     starts_with_log: Option<String>,
     start_fails: Option<String>,
@@ -105,7 +110,7 @@ fn collect(root: &Path, directory: &Path, found: &mut Vec<(String, PathBuf)>) {
         return;
     }
     for entry in std::fs::read_dir(directory).unwrap().flatten() {
-        if entry.path().is_dir() {
+        if entry.path().is_dir() && entry.file_name() != "node_modules" {
             collect(root, &entry.path(), found);
         }
     }
@@ -114,8 +119,11 @@ fn collect(root: &Path, directory: &Path, found: &mut Vec<(String, PathBuf)>) {
 /// Runs a folder; the error names the cases that failed, and why.
 pub fn run(folder: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(folder.join("cases.json")).unwrap();
-    let Folder { args, upstream, starts_with_log, start_fails, cases } =
+    let Folder { args, cpu_ms, upstream, starts_with_log, start_fails, cases } =
         serde_json::from_str(&text).map_err(|error| format!("cases.json: {error}"))?;
+    if let Some(cpu_ms) = cpu_ms {
+        return run_all(&cases, &Server::serve(folder, cpu_ms));
+    }
     let upstream = upstream.map(|UpstreamKind::Echo| Upstream::start());
     let variable = upstream.as_ref().map(|upstream| format!("UPSTREAM:{}", upstream.url()));
     let mut arguments = vec!["--no-watch", "--log-level", "debug"];
@@ -139,15 +147,19 @@ pub fn run(folder: &Path) -> Result<(), String> {
             .try_wait(Mark::default(), &pattern)
             .ok_or_else(|| format!("no log matches /{pattern}/:\n{}", dev.output().text()))?;
     }
+    run_all(&cases, &Server::Dev(dev))
+}
+
+fn run_all(cases: &[Case], server: &Server) -> Result<(), String> {
     let mut failures = Vec::new();
-    for case in &cases {
-        let mark = dev.output().mark();
-        if let Err(failure) = case.run(&dev, mark) {
+    for case in cases {
+        let mark = server.output().mark();
+        if let Err(failure) = case.run(server, mark) {
             failures.push(format!(
                 "{}:\n  {}\n--- log\n{}",
                 case.name,
                 failure.replace('\n', "\n  "),
-                dev.output().since(mark)
+                server.output().since(mark)
             ));
         }
     }
@@ -163,13 +175,49 @@ fn entry(folder: &Path) -> PathBuf {
     if configured { folder.to_owned() } else { script.unwrap_or_else(|| folder.to_owned()) }
 }
 
+/// What runs the worker.
+enum Server {
+    Dev(Dev),
+    /// With the directory of its configuration.
+    Serve(Serve, Project),
+}
+
+// === impl Server ===
+
+impl Server {
+    fn serve(folder: &Path, cpu_ms: u32) -> Self {
+        let config = Project::with(&[(
+            "holm.toml",
+            &format!(
+                "[server]\nhttp = \"127.0.0.1:0\"\n\n[limits]\ncpu_ms = {cpu_ms}\n\n[[worker]]\nproject = {:?}\nhostnames = [\"127.0.0.1\"]\n",
+                folder.display().to_string()
+            ),
+        )]);
+        Self::Serve(Serve::start(&config.file("holm.toml")), config)
+    }
+
+    fn client(&self) -> Client {
+        match self {
+            Self::Dev(dev) => dev.client(),
+            Self::Serve(serve, _) => serve.http(),
+        }
+    }
+
+    fn output(&self) -> &Output {
+        match self {
+            Self::Dev(dev) => dev.output(),
+            Self::Serve(serve, _) => serve.output(),
+        }
+    }
+}
+
 // === impl Case ===
 
 impl Case {
-    fn run(&self, dev: &Dev, mark: Mark) -> Result<(), String> {
-        let answer = self.exchange(dev.client());
+    fn run(&self, server: &Server, mark: Mark) -> Result<(), String> {
+        let answer = self.exchange(server.client());
         // Whatever the answer was: the log says more about why.
-        let log = self.expect_log.as_ref().map(|pattern| match dev.output().try_wait(mark, pattern) {
+        let log = self.expect_log.as_ref().map(|pattern| match server.output().try_wait(mark, pattern) {
             Some(_) => Ok(()),
             None => Err(format!("no log matches /{pattern}/")),
         });

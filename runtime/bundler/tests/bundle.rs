@@ -268,13 +268,43 @@ async fn an_alias_replaces_a_module_wherever_it_is_imported() {
 
 #[tokio::test]
 async fn modules_of_the_runtime_stay_imports() {
-    let source = "import { WorkerEntrypoint } from 'cloudflare:workers';\nimport { Buffer } from 'node:buffer';\n\
-                  export class Api extends WorkerEntrypoint { size() { return Buffer.byteLength('x'); } }\n\
-                  export default { fetch: () => new Response('') };";
+    let source = "import { WorkerEntrypoint } from 'cloudflare:workers';\n\
+                  export class Api extends WorkerEntrypoint {}\nexport default { fetch: () => new Response('') };";
     let bundled = Fixture::new(&[("src/index.ts", source)]).bundle().await;
     let code = main_text(&bundled);
-    assert!(code.contains("from \"cloudflare:workers\"") && code.contains("from \"node:buffer\""), "{code}");
-    assert!(code.contains("Api"), "{code}");
+    assert!(code.contains("from \"cloudflare:workers\"") && code.contains("Api"), "{code}");
+}
+
+#[tokio::test]
+async fn modules_of_node_stay_imports_under_their_flag() {
+    let source = "import { Buffer } from 'node:buffer';\nimport { join } from 'path';\nimport shout from 'loud';\n\
+                  export default { fetch: () => new Response(join(shout, Buffer.from('x').toString())) };";
+    let files = [
+        ("src/index.ts", source),
+        ("node_modules/loud/package.json", r#"{ "name": "loud", "main": "index.js" }"#),
+        ("node_modules/loud/index.js", "const util = require('util');\nmodule.exports = util.format('%s!', 'x');"),
+        ("node_modules/path/package.json", r#"{ "name": "path", "main": "index.js" }"#),
+        ("node_modules/path/index.js", "module.exports = 'a package of the same name';"),
+    ];
+    let bundled = Fixture::with_settings(r#""compatibility_flags": ["nodejs_compat"]"#, &files).bundle().await;
+    let code = main_text(&bundled);
+    for name in ["buffer", "path", "util"] {
+        assert!(code.contains(&format!("from \"node:{name}\"")), "{name}: {code}");
+    }
+    assert!(!code.contains("require(") && !code.contains("a package of the same name"), "{code}");
+}
+
+#[tokio::test]
+async fn a_module_of_node_without_its_flag_is_explained() {
+    let fixture = Fixture::new(&[("src/index.ts", "import 'node:buffer';\nexport default { fetch() {} };")]);
+    let error = fixture.error().await.to_string();
+    assert!(error.contains("the compatibility flag `nodejs_compat` is off") && error.contains("2026-08-04"), "{error}");
+    let fixture = Fixture::with_settings(
+        r#""compatibility_flags": ["nodejs_compat"]"#,
+        &[("src/index.ts", "import 'node:bufer';\nexport default { fetch() {} };")],
+    );
+    let error = fixture.error().await.to_string();
+    assert!(error.contains("Node.js has no built-in module `node:bufer`"), "{error}");
 }
 
 #[tokio::test]

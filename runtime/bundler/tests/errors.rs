@@ -93,7 +93,7 @@ async fn a_node_builtin_is_no_missing_package() {
     let error = fixture.error().await;
     let message = only(&error);
     assert!(message.message.contains("`fs/promises` is a Node.js built-in"), "{error}");
-    assert!(message.message.contains("`nodejs_compat` is not available yet"), "{error}");
+    assert!(message.message.contains("the compatibility flag `nodejs_compat` is off"), "{error}");
     assert_eq!((message.line, message.column), (Some(1), Some(26)));
 }
 

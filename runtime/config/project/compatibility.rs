@@ -79,11 +79,6 @@ fn note(at: &At<'_>, name: &str, asked: flags::Asked, report: &mut Report<'_>) {
         return;
     }
     match asked.flag.name {
-        "nodejs_compat" | "nodejs_compat_v2" | "nodejs_als" => report.warn(
-            at,
-            format!("`{name}` is accepted, but `node:` built-ins are not available yet"),
-            "an import of a `node:` module fails when the worker is bundled or started",
-        ),
         "python_workers" => report.error(at, "Python workers are not supported yet", "remove the flag"),
         _ if asked.flag.default == Default::Experimental => report.warn(
             at,

@@ -69,7 +69,6 @@ fn flags_without_their_feature_are_noted() {
     assert_eq!(
         warnings(&with_date("\"2026-01-01\"", "[\"nodejs_compat\", \"precise_timers\"]")),
         [
-            "warning 3:25 `nodejs_compat` is accepted, but `node:` built-ins are not available yet | an import of a `node:` module fails when the worker is bundled or started",
             "warning 3:42 `precise_timers` is experimental: what it does may change | remove it unless the worker depends on it",
         ]
     );

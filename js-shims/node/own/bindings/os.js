@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = { getOSInformation: () => ['Linux', '', '', 'x86_64'] };

@@ -1,0 +1,12 @@
+// For sockets of the operating system, which there are none of.
+'use strict';
+
+module.exports = {
+  WriteWrap: class WriteWrap {},
+  ShutdownWrap: class ShutdownWrap {},
+  kReadBytesOrError: 0,
+  kArrayBufferOffset: 1,
+  kBytesWritten: 2,
+  kLastWriteWasAsync: 3,
+  streamBaseState: new Int32Array(5),
+};

@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = { URLPattern: internalBinding('holm').natives.web.URLPattern };

@@ -1,0 +1,6 @@
+'use strict';
+
+module.exports = {
+  isKeyObject: () => false,
+  isCryptoKey: (value) => globalThis.CryptoKey !== undefined && value instanceof globalThis.CryptoKey,
+};

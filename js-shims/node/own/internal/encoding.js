@@ -1,0 +1,5 @@
+'use strict';
+
+const { TextDecoder, TextEncoder } = internalBinding('holm').natives.web;
+
+module.exports = { TextDecoder, TextEncoder };

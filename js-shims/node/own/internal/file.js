@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = { File: internalBinding('holm').natives.web.File };

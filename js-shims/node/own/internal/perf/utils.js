@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = { now: () => internalBinding('holm').natives.web.performance.now() };

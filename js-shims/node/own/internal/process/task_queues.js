@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = { queueMicrotask: internalBinding('holm').natives.worker.nextTick, nextTick: process.nextTick };

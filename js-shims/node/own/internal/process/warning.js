@@ -1,0 +1,6 @@
+'use strict';
+
+module.exports = {
+  emitWarning: (...args) => process.emitWarning(...args),
+  emitWarningSync: (...args) => process.emitWarning(...args),
+};

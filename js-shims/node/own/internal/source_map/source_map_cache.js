@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = { findSourceMap() {}, getSourceMapsSupport: () => ({ enabled: false }), setSourceMapsSupport() {} };

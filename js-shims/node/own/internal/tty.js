@@ -1,0 +1,3 @@
+'use strict';
+
+module.exports = { getColorDepth: () => 1, hasColors: () => false };

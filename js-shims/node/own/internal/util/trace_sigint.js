@@ -1,0 +1,4 @@
+'use strict';
+
+// A worker gets no signals.
+module.exports = { setTraceSigInt() {} };

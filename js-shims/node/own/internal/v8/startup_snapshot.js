@@ -1,0 +1,13 @@
+'use strict';
+
+const isBuildingSnapshot = () => false;
+
+module.exports = {
+  isBuildingSnapshot,
+  addAfterUserSerializeDeserializeSnapshot() {},
+  addDeserializeCallback() {},
+  addSerializeCallback() {},
+  runDeserializeCallbacks() {},
+  throwIfBuildingSnapshot() {},
+  namespace: { isBuildingSnapshot, addSerializeCallback() {}, addDeserializeCallback() {}, setDeserializeMainFunction() {} },
+};

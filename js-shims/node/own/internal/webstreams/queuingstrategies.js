@@ -1,0 +1,5 @@
+'use strict';
+
+const { ByteLengthQueuingStrategy, CountQueuingStrategy } = internalBinding('holm').natives.web;
+
+module.exports = { ByteLengthQueuingStrategy, CountQueuingStrategy };

@@ -1,0 +1,2 @@
+exports.Emitter = require("events");
+exports.joined = require("node:path").join("c", "d");
