@@ -65,7 +65,7 @@ const {
   ReadableStreamPrototype,
   readableStreamTee,
 } = streams;
-const cancelReader = uncurryThis(ReadableStreamDefaultReader.prototype.cancel);
+export const cancelReader = uncurryThis(ReadableStreamDefaultReader.prototype.cancel);
 const streamFrom = ReadableStream.from;
 const searchParamsToString = uncurryThis(url.URLSearchParamsPrototype.toString);
 
@@ -188,7 +188,7 @@ function seal(stream) {
   acquireReadableStreamDefaultReader(stream);
 }
 
-function assertUsable(body) {
+export function assertUsable(body) {
   // Before anything is marked: who may not use a body does not use it up for its owner either.
   if (body.kind === HANDLE) op_body_check(currentOwner(), body.data);
   if (isBodyUsed(body)) throw new TypeError(BODY_USED);
@@ -472,7 +472,7 @@ export function mixinBody(prototype, bodyOf, typeOf) {
 const ignore = () => {};
 const ignoreRejection = (promise) => PromisePrototypeThen(promise, ignore, ignore);
 
-function chunkBytes(chunk) {
+export function chunkBytes(chunk) {
   if (TypedArrayPrototypeGetSymbolToStringTag(chunk) === "Uint8Array") return chunk;
   if (isBufferSource(chunk)) return viewOf(chunk);
   if (typeof chunk === "string") {
@@ -493,7 +493,7 @@ class Read {
 ObjectSetPrototypeOf(Read.prototype, null);
 
 /** @returns {Promise<Read | null>} `null` at the end */
-const nextChunk = (reader) =>
+export const nextChunk = (reader) =>
   new Promise((resolve, reject) =>
     readableStreamDefaultReaderRead(reader, {
       __proto__: null,
@@ -557,8 +557,7 @@ export async function pump(owner, body, handle, onError, onReader = ignore) {
   }
 }
 
-
-function messageOf(error) {
+export function messageOf(error) {
   try {
     return `${error}`;
   } catch {

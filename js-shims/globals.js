@@ -5,6 +5,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { Blob, File } from "ext:holm/blob.js";
+import { lazyShim } from "ext:holm/built_in_modules.js";
 import {
   Date,
   freezeOtherClocks,
@@ -113,6 +114,7 @@ const globals = [
   eager("FixedLengthStream", () => FixedLengthStream),
   eager("FormData", () => FormData),
   eager("Headers", () => Headers),
+  lazy("HTMLRewriter", () => lazyShim("html_rewriter.js")().HTMLRewriter),
   eager("IdentityTransformStream", () => IdentityTransformStream),
   eager("MessageChannel", () => MessageChannel),
   eager("MessageEvent", () => events.MessageEvent),

@@ -125,6 +125,9 @@ function replaced(list, name, value) {
   return value === null ? result : withHeader(result, name, value);
 }
 
+/** The list without a lower-case name. */
+export const withoutHeader = (list, name) => valueIn(list, name) === null ? list : replaced(list, name, null);
+
 /** Fetch's "sort and combine". `set-cookie` is never combined. */
 function sortAndCombine(list) {
   const pairs = pairsIn(list);

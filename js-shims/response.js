@@ -20,7 +20,7 @@ import {
 import { finishInterface, streams, url as urls } from "ext:holm/engine.js";
 import { promisedLength } from "ext:holm/identity_streams.js";
 import { ownOptions, responseOptionsAreClean } from "ext:holm/options.js";
-import { headerList, headerListFrom, IMMUTABLE, MUTABLE, newHeaders, valueIn, withHeader } from "ext:holm/headers.js";
+import { headerList, headerListFrom, IMMUTABLE, MUTABLE, newHeaders, valueIn, withHeader, withoutHeader } from "ext:holm/headers.js";
 
 const {
   JSONStringify,
@@ -67,6 +67,10 @@ let respond;
 let fetchedResponse;
 /** @type {(response: Response) => Body | null} */
 let responseBody;
+/** @type {(response: Response) => string} */
+let responseList;
+/** @type {(original: Response, body: Body) => Response} the same head with another body, whose length is not known */
+let responseWith;
 
 export class Response {
   #status = 200;
@@ -183,6 +187,15 @@ export class Response {
     };
 
     responseBody = (response) => response.#body;
+
+    responseList = (response) => response.#headerList();
+
+    responseWith = (original, body) => {
+      const response = new Response(null, original);
+      response.#list = withoutHeader(response.#list, "content-length");
+      response.#body = body;
+      return response;
+    };
   }
 
   static error() {
@@ -327,4 +340,4 @@ export function parseUrl(input) {
   }
 }
 
-export { fetchedResponse, isResponse, respond, responseBody };
+export { fetchedResponse, isResponse, respond, responseBody, responseList, responseWith };

@@ -31,6 +31,18 @@ const answers = {
     console.log("kept");
     return new Response(readable);
   },
+  "/rewrite": () =>
+    new HTMLRewriter()
+      .on("b", {
+        async element(b) {
+          kept.element = b;
+          setInterval(() => {}, 5);
+          console.log("kept");
+          await new Promise(() => {});
+        },
+      })
+      .transform(new Response("<b></b>")),
+  "/element": () => told(() => kept.element.tagName),
   "/request": () => told(() => kept.request.text()),
   "/clone": () => told(() => kept.request.clone().text()),
   "/cancel": () => told(() => kept.response.body.cancel()),
@@ -76,6 +88,17 @@ fn the_io_of_a_request_that_is_in_flight_is_refused_to_another() {
     assert_eq!(dev.client().get("/finish").text(), "finished");
     begun.chunk("");
     assert!(begun.read_to_end().contains("written by another"));
+}
+
+#[test]
+fn an_element_of_a_document_that_another_request_rewrites_is_refused() {
+    let project = Project::worker(WORKER);
+    let dev = Dev::start(project.path(), &[]);
+    let mut begun = Raw::connect(dev.address);
+    begun.write("GET /rewrite HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    dev.output().wait_for("^kept$");
+    let told = dev.client().get("/element").text();
+    assert!(told.contains("Cannot perform I/O on behalf of a different request"), "{told}");
 }
 
 #[test]

@@ -54,6 +54,9 @@ const cases = {
   "/grown-wasm-memory": () => refusedAt(() => { const memory = new WebAssembly.Memory({ initial: 1 }); for (;;) memory.grow(16); }),
   "/one-string": () => refusedAt(() => "x".repeat(2 ** 30)),
   "/headers": () => refusedAt(() => { const headers = new Headers(); for (let i = 0; i < 40_000; i++) headers.append(`a${i}`, "b"); return new Response(null, { headers }); }),
+  "/rewriter-contents": () => { const text = "x".repeat(MB); return refusedAt(() => rewritten("<b>", "", 0, (b) => { for (;;) b.append(text); })); },
+  "/rewriter-documents": () => refusedAt(() => Promise.all(Array.from({ length: 60 }, () => rewritten("<b ", "x".repeat(MB / 16), 40, () => {})))),
+  "/rewriter-elements": () => refusedAt(() => Promise.all(Array.from({ length: 60 }, () => rewritten("", "<b>".repeat(2_000), 10, () => {})))),
   "/json-depth": () => refusedAt(() => JSON.parse("[".repeat(1e6))),
   "/clone-depth": () => refusedAt(() => structuredClone(nested())),
   "/stringify-depth": () => refusedAt(() => JSON.stringify(nested())),
@@ -74,6 +77,16 @@ async function refusedAt(make) {
   } catch (error) {
     return `refused: ${error.name}`;
   }
+}
+
+/** A document that does not end, rewritten: after `begin`, `more` so many times. */
+function rewritten(begin, more, times, element) {
+  const chunk = new TextEncoder().encode(more);
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode(begin)),
+    pull: (controller) => { if (times-- > 0) controller.enqueue(chunk); },
+  }, { highWaterMark: 0 });
+  return new HTMLRewriter().on("b", { element }).transform(new Response(body)).text();
 }
 
 function nested() {
@@ -157,6 +170,7 @@ fn what_can_be_refused_is_refused_and_the_script_lives_on() {
         ("/one-wasm-memory", "RangeError"),
         ("/grown-wasm-memory", "RangeError"),
         ("/one-string", "RangeError"),
+        ("/rewriter-contents", "RangeError"),
         ("/json-depth", ""),
         ("/clone-depth", ""),
         ("/recursion", "RangeError"),
@@ -177,7 +191,15 @@ fn what_can_be_refused_is_refused_and_the_script_lives_on() {
 fn what_is_large_for_a_moment_costs_nobody_the_process() {
     let (_directory, server) = server(GREEDY, 64);
     let client = server.http();
-    for path in ["/holes", "/flat-string", "/log-depth", "/cause-depth", "/stringify-depth"] {
+    for path in [
+        "/holes",
+        "/flat-string",
+        "/log-depth",
+        "/cause-depth",
+        "/stringify-depth",
+        "/rewriter-documents",
+        "/rewriter-elements",
+    ] {
         let answer = client.get_at("greedy.example", path);
         assert!([200, 500, 503].contains(&answer.status), "{path}: {}", answer.text());
         all_is_well(client, path);

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod compression;
 pub mod console;
 pub mod fetch;
+pub mod html_rewriter;
 pub mod node;
 pub mod patches;
 pub mod rehome;
@@ -67,6 +68,30 @@ deno_core::extension!(
         fetch::op_fetch,
         fetch::op_fetch_data,
         fetch::op_operation_cancel,
+        html_rewriter::op_html_answers,
+        html_rewriter::op_html_attribute,
+        html_rewriter::op_html_attributes,
+        html_rewriter::op_html_check_selector,
+        html_rewriter::op_html_close,
+        html_rewriter::op_html_doctype,
+        html_rewriter::op_html_flush,
+        html_rewriter::op_html_give,
+        html_rewriter::op_html_give_content,
+        html_rewriter::op_html_has_attribute,
+        html_rewriter::op_html_last_in_text_node,
+        html_rewriter::op_html_namespace,
+        html_rewriter::op_html_on_end_tag,
+        html_rewriter::op_html_open,
+        html_rewriter::op_html_place,
+        html_rewriter::op_html_place_stream,
+        html_rewriter::op_html_read,
+        html_rewriter::op_html_remove,
+        html_rewriter::op_html_remove_attribute,
+        html_rewriter::op_html_removed,
+        html_rewriter::op_html_run,
+        html_rewriter::op_html_set_attribute,
+        html_rewriter::op_html_set_text,
+        html_rewriter::op_html_text,
         node::inspect::op_node_constructor_name,
         node::inspect::op_node_preview_entries,
         node::op_node_script,
@@ -129,6 +154,7 @@ deno_core::extension!(
 /// that does without pays nothing. The engine takes their texts as they are, which have to be ASCII for that.
 pub static LAZY_SHIMS: &[(&str, &str)] = &[
     ("ext:holm/entrypoints.js", include_str!("../../js-shims/entrypoints.js")),
+    ("ext:holm/html_rewriter.js", include_str!("../../js-shims/html_rewriter.js")),
     ("ext:holm/node_natives.js", include_str!("../../js-shims/node_natives.js")),
     ("ext:holm/workers_module.js", include_str!("../../js-shims/workers_module.js")),
 ];

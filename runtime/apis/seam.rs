@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use deno_core::v8;
+use holm_isolate::Charge;
 use holm_isolate::Settle;
 use holm_isolate::State;
 use holm_isolate::StateError;
@@ -145,15 +146,22 @@ pub fn kept_bytes_of(
     state: &State,
     view: v8::Local<'_, v8::ArrayBufferView>,
 ) -> Result<Bytes, StateError> {
-    let length = view.byte_length();
-    let charge = match state.memory().try_charge(length) {
-        Ok(charge) => charge,
+    let charge = charge(scope, state, view.byte_length())?;
+    Ok(charge.keep(bytes_of(view)))
+}
+
+/// Charges the isolate for what Rust is about to hold for a script.
+///
+/// # Errors
+/// When the isolate has no room for it, with the garbage collected.
+pub fn charge(scope: &mut v8::PinScope<'_, '_>, state: &State, bytes: usize) -> Result<Charge, StateError> {
+    match state.memory().try_charge(bytes) {
+        Ok(charge) => Ok(charge),
         Err(_) => {
             state.memory().collect(scope);
-            state.memory().try_charge(length)?
+            Ok(state.memory().try_charge(bytes)?)
         }
-    };
-    Ok(charge.keep(bytes_of(view)))
+    }
 }
 
 /// Copies the bytes that a view covers now.

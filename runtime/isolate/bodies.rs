@@ -201,6 +201,11 @@ impl State {
         }
     }
 
+    /// Whether the answer is read from this body, which JavaScript writes.
+    pub fn is_answer(&self, id: u32) -> bool {
+        self.bodies.borrow().get(&id).is_some_and(|entry| entry.answer)
+    }
+
     /// Closes the writing end with an error, after what was written.
     pub fn abort_body(&self, id: u32, error: BodyError) {
         let writer = self.bodies.borrow().get(&id).and_then(|entry| entry.writer.clone());

@@ -34,6 +34,7 @@ mod pool;
 mod priority;
 mod request_id;
 mod reservations;
+mod resources;
 mod run;
 mod stack;
 mod startup;

@@ -310,6 +310,15 @@ impl Charge {
         self.grow(more);
         Ok(())
     }
+
+    /// Stands for `bytes` from now on, whether or not there is room for them.
+    pub fn set(&mut self, bytes: usize) {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.account.hold(more),
+            None => self.account.release(self.bytes - bytes),
+        }
+        self.bytes = bytes;
+    }
 }
 
 impl Drop for Charge {

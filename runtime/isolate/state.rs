@@ -34,6 +34,7 @@ use crate::observe::Level;
 use crate::observe::LogRecord;
 use crate::pool::Pool;
 use crate::reservations::Reservations;
+use crate::resources::Resources;
 use crate::timers::Timers;
 
 /// The invocation that a turn, an operation or a body belongs to; 0 is nobody.
@@ -50,6 +51,7 @@ pub struct State {
     operations: RefCell<HashMap<u32, Operation>>,
     settled_here: RefCell<HashMap<u32, SettledHere>>,
     pub(crate) bodies: RefCell<HashMap<u32, OwnedBody>>,
+    pub(crate) resources: Resources,
     pub(crate) timers: RefCell<Timers>,
     /// Milliseconds since the epoch, as JavaScript sees them in this turn.
     clock_ms: Cell<f64>,
@@ -172,6 +174,7 @@ impl State {
             operations: RefCell::default(),
             settled_here: RefCell::default(),
             bodies: RefCell::default(),
+            resources: Resources::default(),
             timers: RefCell::default(),
             clock_ms: Cell::new(now_ms()),
             current: Cell::new(0),
@@ -617,6 +620,7 @@ impl State {
         *self.reservations.borrow_mut() = Reservations::default();
         self.rejections.borrow_mut().clear();
         self.bodies.borrow_mut().clear();
+        self.resources.clear();
     }
 
     /// Drops everything that `owner` owns.
@@ -635,6 +639,7 @@ impl State {
             self.timers.borrow_mut().cancel_all(owner);
         }
         self.release_bodies(owner);
+        self.resources.release(owner);
     }
 }
 

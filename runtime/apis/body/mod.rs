@@ -217,9 +217,19 @@ pub fn op_body_write<'s>(
     #[smi] body: u32,
     chunk: v8::Local<'s, v8::ArrayBufferView>,
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
+    let chunk = seam::kept_bytes_of(scope, &*seam::state(scope)?, chunk)?;
+    write_bytes(scope, owner, body, chunk)
+}
+
+/// The same for bytes that have been charged.
+pub(crate) fn write_bytes<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    owner: Owner,
+    body: u32,
+    chunk: Bytes,
+) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
     let writer = state.body_writer(owner, body)?;
-    let chunk = seam::kept_bytes_of(scope, &state, chunk)?;
     if chunk.is_empty() {
         return Ok(v8::Boolean::new(scope, true).into());
     }
