@@ -10,6 +10,7 @@ import { core, primordials } from "ext:core/mod.js";
 import { blobBytes, blobType, closeByteStream, isBlob, newBlob } from "ext:holm/blob.js";
 import { byteLength, copyOf, decodeUtf8, encodeUtf8, isBufferSource, viewOf, wholeBuffer } from "ext:holm/bytes.js";
 import { streams, url } from "ext:holm/engine.js";
+import { flag } from "ext:holm/environment.js";
 import { formDataBody, isFormData, parseFormData } from "ext:holm/formdata.js";
 import { currentOwner } from "ext:holm/owner.js";
 
@@ -349,7 +350,7 @@ function collectText(body) {
     case TEXT:
       return withoutBom(StringPrototypeToWellFormed(body.data));
     case BYTES:
-      return decodeUtf8(body.data);
+      return textOf(body.data);
     case HANDLE: {
       const owner = currentOwner();
       const here = op_body_take_text(owner, body.data);
@@ -360,12 +361,20 @@ function collectText(body) {
       return interruptible(body, op_body_collect(owner, body.data, true));
     }
     default:
-      return PromisePrototypeThen(readableStreamCollectIntoUint8Array(body.stream), decodeUtf8);
+      return PromisePrototypeThen(readableStreamCollectIntoUint8Array(body.stream), textOf);
   }
 }
 
+// The byte order mark stays for workers of before `strip_bom_in_read_all_text`.
+
 const withoutBom = (string) =>
-  StringPrototypeCharCodeAt(string, 0) === 0xfeff ? StringPrototypeSlice(string, 1) : string;
+  StringPrototypeCharCodeAt(string, 0) === 0xfeff && flag("strip_bom_in_read_all_text") ? StringPrototypeSlice(string, 1) : string;
+
+const textOf = (bytes) => {
+  const hasMark = byteLength(bytes) >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  const text = decodeUtf8(bytes);
+  return hasMark && !flag("strip_bom_in_read_all_text") ? `\ufeff${text}` : text;
+};
 
 /** @returns {Promise<Uint8Array> | Uint8Array} bytes that nobody else holds; claims the body */
 function collectBytes(body) {

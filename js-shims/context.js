@@ -2,10 +2,11 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { finishInterface } from "ext:holm/engine.js";
+import { flag, ownExports } from "ext:holm/environment.js";
 import { currentOwner } from "ext:holm/owner.js";
 
-const { Error, ObjectFreeze, PromisePrototypeThen, PromiseResolve, TypeError } = primordials;
-const { op_fail, op_pass_through, op_wait_until_begin, op_wait_until_end } = core.ops;
+const { Error, JSONParse, PromisePrototypeThen, PromiseResolve, TypeError } = primordials;
+const { op_called_props, op_fail, op_pass_through, op_wait_until_begin, op_wait_until_end } = core.ops;
 
 const EXCEPTION = 0;
 const WAIT_UNTIL_FAILED = 3;
@@ -26,10 +27,15 @@ export function waitUntil(owner, promise) {
   );
 }
 
+function calledProps(owner) {
+  const props = op_called_props(owner);
+  if (props === undefined) return {};
+  return typeof props === "string" ? JSONParse(props) : core.deserialize(props, { __proto__: null, forStorage: true });
+}
+
 export class ExecutionContext {
   #owner;
   #props = undefined;
-  #exports = undefined;
 
   constructor(key = undefined, owner = 0) {
     if (key !== kNew) throw new TypeError("Illegal constructor");
@@ -56,12 +62,14 @@ export class ExecutionContext {
     op_fail(this.#owner, EXCEPTION, reason === undefined ? new Error("The invocation was aborted by ctx.abort().") : reason);
   }
 
+  /** What the binding says that the invocation came over. */
   get props() {
-    return this.#props ??= {};
+    return this.#props ??= calledProps(this.#owner);
   }
 
+  /** The worker's own entrypoints, to be called like services. */
   get exports() {
-    return this.#exports ??= ObjectFreeze({});
+    return flag("enable_ctx_exports") ? ownExports() : undefined;
   }
 }
 

@@ -5,11 +5,11 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { cancelAnswer, forgetAnswer } from "ext:holm/body.js";
-import { builtInModule } from "ext:holm/built_in_modules.js";
+import { builtInModule, lazyShim } from "ext:holm/built_in_modules.js";
 import { newContext, newScheduledController } from "ext:holm/context.js";
 import { url } from "ext:holm/engine.js";
-import { workerEnv } from "ext:holm/environment.js";
-import { listensForFetch, rejectionHandled, unhandledRejection } from "ext:holm/events.js";
+import { bindGlobals, exportNamed, setNamespace, workerEnv } from "ext:holm/environment.js";
+import { rejectionHandled, unhandledRejection } from "ext:holm/events.js";
 import { finishGlobals, installGlobals } from "ext:holm/globals.js";
 import { forgetNode, nodeGlobals } from "ext:holm/node.js";
 import { enter, leave } from "ext:holm/owner.js";
@@ -28,73 +28,122 @@ const {
   TypeError,
   globalThis,
 } = primordials;
-const { op_fail, op_wait_until_begin, op_wait_until_end } = core.ops;
+const { op_called_entrypoint, op_fail, op_wait_until_begin, op_wait_until_end } = core.ops;
 
 const EXCEPTION = 0;
 const NO_HANDLER = 1;
 const NO_RESPONSE = 2;
 
-// What the main module exports, decided once in `start`.
+// What an export of the main module is; what the default one is, is decided once in `start`.
 const NOTHING = 0;
 const OBJECT = 1;
 const CLASS = 2;
+const SERVICE_WORKER = 3;
 let exported = NOTHING;
 let handler;
 const NO_HANDLERS = { __proto__: null, fetch: false, scheduled: false };
 let handles = NO_HANDLERS;
 let env;
 
+// What a request is, as Rust says.
+const FROM_CLIENT = 0;
+const RPC = 2;
+
+const services = lazyShim("service_binding.js");
+const serviceWorker = lazyShim("service_worker.js");
+
+/** The module's namespace is `undefined` for a service worker. */
 function start(namespace) {
   env = workerEnv();
-  const main = namespace.default;
-  if (main === undefined) {
-    if (listensForFetch()) {
-      throw new TypeError(
-        "Service Worker syntax (addEventListener(\"fetch\", \u2026)) is not supported. Export a handler instead: export default { fetch(request, env, ctx) { \u2026 } }.",
-      );
-    }
+  setNamespace(namespace);
+  if (namespace === undefined) {
+    handles = serviceWorker().listening();
+    exported = SERVICE_WORKER;
     return;
   }
-  if (typeof main === "function") {
-    if (!StringPrototypeStartsWith(FunctionPrototypeToString(main), "class")) {
-      throw new TypeError(
-        "Incorrect type for the default export: it is a function. Export an object or a class with a fetch() method: export default { fetch(request, env, ctx) { \u2026 } }.",
-      );
-    }
-    exported = CLASS;
-    handles = offered(main.prototype);
-  } else if (typeof main === "object" && main !== null) {
-    exported = OBJECT;
-    handles = offered(main);
-  } else {
+  const main = namespace.default;
+  if (main === undefined) return;
+  exported = kindOf(main);
+  if (exported === NOTHING) {
     throw new TypeError(
-      `Incorrect type for the default export: it is ${main === null ? "null" : `a ${typeof main}`}. Export an object or a class with a fetch() method.`,
+      typeof main === "function"
+        ? "Incorrect type for the default export: it is a function. Export an object or a class with a fetch() method: export default { fetch(request, env, ctx) { \u2026 } }."
+        : `Incorrect type for the default export: it is ${main === null ? "null" : `a ${typeof main}`}. Export an object or a class with a fetch() method.`,
     );
   }
+  handles = offered(main);
   handler = main;
 }
 
-const offered = (target) => ({
-  __proto__: null,
-  fetch: typeof target.fetch === "function",
-  scheduled: typeof target.scheduled === "function",
-});
+function kindOf(value) {
+  if (typeof value === "function") {
+    return StringPrototypeStartsWith(FunctionPrototypeToString(value), "class") ? CLASS : NOTHING;
+  }
+  return typeof value === "object" && value !== null ? OBJECT : NOTHING;
+}
+
+function offered(value) {
+  const target = typeof value === "function" ? value.prototype : value;
+  return {
+    __proto__: null,
+    fetch: typeof target.fetch === "function",
+    scheduled: typeof target.scheduled === "function",
+  };
+}
+
+const noHandler = (owner, name) =>
+  op_fail(owner, NO_HANDLER, new Error(`Handler does not export a ${name}() function.`));
 
 /** The event `fetch`. Answers with op_respond or op_fail, now or in a later turn. */
-function fetch(owner, bodyHandle) {
+function fetch(owner, bodyHandle, kind) {
+  if (kind !== FROM_CLIENT) {
+    called(owner, bodyHandle, kind);
+    return;
+  }
   if (!handles.fetch) {
-    op_fail(owner, NO_HANDLER, new Error("Handler does not export a fetch() function."));
+    noHandler(owner, "fetch");
     return;
   }
   enter(owner);
+  answer(owner, bodyHandle, exported, handler);
+  leave();
+}
+
+/** Calls the `fetch` of an export, in the frame of `owner`. */
+function answer(owner, bodyHandle, kind, target) {
   try {
     const request = incomingRequest(owner, bodyHandle);
+    if (kind === SERVICE_WORKER) {
+      settle(owner, serviceWorker().fetch(owner, request));
+      return;
+    }
     const context = newContext(owner);
-    const result = exported === OBJECT
-      ? handler.fetch(request, env, context)
-      : new handler(context, env).fetch(request);
+    const result = kind === OBJECT ? target.fetch(request, env, context) : new target(context, env).fetch(request);
     if (isResponse(result)) respond(owner, result);
     else settle(owner, result);
+  } catch (error) {
+    op_fail(owner, EXCEPTION, error);
+  }
+}
+
+/** An event that came over a service binding. */
+function called(owner, bodyHandle, kind) {
+  enter(owner);
+  try {
+    const name = op_called_entrypoint(owner);
+    const target = name === "" ? handler : exportNamed(name);
+    const targetKind = name === "" ? exported : kindOf(target);
+    if (targetKind === NOTHING) {
+      const which = name === "" ? "default export" : `entrypoint "${name}"`;
+      op_fail(owner, NO_HANDLER, new TypeError(`The worker has no ${which}: its main module exports nothing that could be called under this name.`));
+    } else if (kind === RPC) {
+      if (targetKind === SERVICE_WORKER) throw new TypeError("A worker in service-worker syntax has no methods that could be called over RPC.");
+      services().serve(owner, bodyHandle, target, env, newContext(owner));
+    } else if ((targetKind === SERVICE_WORKER ? handles : offered(target)).fetch) {
+      answer(owner, bodyHandle, targetKind, target);
+    } else {
+      noHandler(owner, "fetch");
+    }
   } catch (error) {
     op_fail(owner, EXCEPTION, error);
   }
@@ -130,7 +179,7 @@ function notAResponse(owner) {
 /** The event `scheduled`. The invocation lasts until the handler's promise settles. */
 function scheduled(owner, cron, scheduledTime) {
   if (!handles.scheduled) {
-    op_fail(owner, NO_HANDLER, new Error("Handler does not export a scheduled() function."));
+    noHandler(owner, "scheduled");
     return;
   }
   enter(owner);
@@ -145,7 +194,9 @@ function scheduled(owner, cron, scheduledTime) {
     const context = newContext(owner);
     const result = exported === OBJECT
       ? handler.scheduled(controller, env, context)
-      : new handler(context, env).scheduled(controller);
+      : exported === CLASS
+      ? new handler(context, env).scheduled(controller)
+      : serviceWorker().scheduled(owner, controller);
     PromisePrototypeThen(PromiseResolve(result), done, failed);
   } catch (error) {
     failed(error);
@@ -188,7 +239,7 @@ function warm() {
   exported = OBJECT;
   handles = { __proto__: null, fetch: true, scheduled: false };
   try {
-    fetch(0, 0);
+    fetch(0, 0, FROM_CLIENT);
   } catch {
     // There is no invocation that could be answered; the way there is compiled.
   }
@@ -207,6 +258,7 @@ globalThis.__holm = {
   prepare: finishGlobals,
   configure: nodeGlobals,
   start,
+  bindGlobals,
   builtInModule,
   fetch,
   scheduled,

@@ -90,9 +90,6 @@ export function rejectionHandled(promise, reason, owner, context) {
   }
 }
 
-/** `true` if the script listens for service-worker events, which Holm does not send. */
-export const listensForFetch = () => listenerCount(globalThis, "fetch") !== 0;
-
 const kNew = { __proto__: null };
 
 export class WorkerGlobalScope extends EventTarget {

@@ -40,10 +40,17 @@ export function fetch(input, init = undefined) {
   }
 }
 
-/** @param {ReturnType<typeof requestParts>} parts */
-function exchange(parts) {
-  const { method, url, body, signal } = parts;
-  const isData = StringPrototypeStartsWith(url, "data:");
+/** How a request leaves for the network: `[operation, promise of the answer's head]`. */
+const overNetwork = (owner, parts, list, data) =>
+  op_fetch(owner, parts.method, parts.url, list, data, redirectModes[parts.redirect], 0);
+
+/**
+ * @param {ReturnType<typeof requestParts>} parts
+ * @param {typeof overNetwork} begin
+ */
+export function exchange(parts, begin = overNetwork) {
+  const { url, body, signal } = parts;
+  const isData = begin === overNetwork && StringPrototypeStartsWith(url, "data:");
   if (!isData && !StringPrototypeStartsWith(url, "https://") && !StringPrototypeStartsWith(url, "http://")) {
     throw new TypeError(`Fetch API cannot load: ${url}`);
   }
@@ -67,7 +74,7 @@ function exchange(parts) {
       data = streamed;
     }
   }
-  const begun = op_fetch(owner, method, url, list, data, redirectModes[parts.redirect], 0);
+  const begun = begin(owner, parts, list, data);
   if (streamed === 0 && signal === undefined) return PromisePrototypeThen(begun[1], toResponse);
   return interruptible(owner, begun, body, streamed, signal);
 }

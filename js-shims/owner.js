@@ -58,7 +58,8 @@ export function frameValue(name) {
 export function globalScopeError() {
   return new Error(
     "Disallowed operation called within global scope. Asynchronous I/O (ex: fetch() or connect()), setting a timeout, " +
-      "and generating random values are not allowed within global scope. To fix this error, perform this operation within a handler.",
+      "and generating random values are not allowed within global scope. To fix this error, perform this operation within a handler. " +
+      "https://developers.cloudflare.com/workers/runtime-apis/handlers/",
   );
 }
 

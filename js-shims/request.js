@@ -6,6 +6,7 @@
 import { core, primordials } from "ext:core/mod.js";
 import { Body, cloneBody, extractBody, HANDLE, impliedType, mixinBody, moveBody } from "ext:holm/body.js";
 import { abort, DOMException, finishInterface } from "ext:holm/engine.js";
+import { flag } from "ext:holm/environment.js";
 import { headerList, headerListFrom, IMMUTABLE, MUTABLE, newHeaders, valueIn, withHeader } from "ext:holm/headers.js";
 import { ownOptions, requestOptionsAreClean } from "ext:holm/options.js";
 import { parseUrl } from "ext:holm/response.js";
@@ -24,6 +25,9 @@ const {
 } = primordials;
 const { op_request_cf, op_request_headers, op_request_method, op_request_url, op_signal_watch } = core.ops;
 const { AbortSignalPrototype, createDependentAbortSignal, newSignal, signalAbort } = abort;
+
+/** Methods that the standard writes in upper case, whatever the script has written. */
+const NORMALIZED = { __proto__: null, DELETE: true, GET: true, HEAD: true, OPTIONS: true, POST: true, PUT: true };
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const CONTENT_TYPE = "content-type";
@@ -315,7 +319,7 @@ function checkedMethod(method) {
   if (upper === "CONNECT" || upper === "TRACE" || upper === "TRACK") {
     throw new TypeError(`'${upper}' HTTP method is unsupported.`);
   }
-  return upper;
+  return NORMALIZED[upper] === true || flag("upper_case_all_http_methods") ? upper : method;
 }
 
 export { incomingRequest, isRequest, requestParts };

@@ -1,12 +1,11 @@
 // The module `cloudflare:workers`. Loaded when it is first imported.
 
-import { core, primordials } from "ext:core/mod.js";
+import { primordials } from "ext:core/mod.js";
 import { waitUntil as keepAlive } from "ext:holm/context.js";
-import { workerEnv } from "ext:holm/environment.js";
+import { flag, ownExports, workerEnv } from "ext:holm/environment.js";
 import { frameValue, requireOwner, within } from "ext:holm/owner.js";
 
 const {
-  JSONParse,
   ObjectFreeze,
   Proxy,
   ReflectDefineProperty,
@@ -20,11 +19,14 @@ const {
 } = primordials;
 
 export { DurableObject, RpcTarget, WorkerEntrypoint, WorkflowEntrypoint } from "ext:holm/entrypoints.js";
+export { RpcPromise, RpcProperty, RpcStub } from "ext:holm/rpc_stubs.js";
+export { Fetcher as ServiceStub } from "ext:holm/service_binding.js";
 
 const ENV = "holm.env";
+const EXPORTS = "holm.exports";
 const NOTHING = ObjectFreeze({ __proto__: null });
 
-const isImportable = JSONParse(core.ops.op_settings()).flags.disallow_importable_env !== true;
+const isImportable = !flag("disallow_importable_env");
 
 function currentEnv() {
   const overridden = frameValue(ENV);
@@ -48,15 +50,41 @@ const standIn = (current) =>
 /** The worker's variables and bindings, also in global scope and in modules that no handler hands them to. */
 export const env = standIn(currentEnv);
 
+/** The worker's own entrypoints, to be called like services. */
+export const exports = standIn(() => frameValue(EXPORTS) ?? ownExports());
+
+function checked(name, value, position) {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) {
+    throw new TypeError(`Failed to execute '${name}': parameter ${position} is not of type 'object'.`);
+  }
+}
+
+function checkedFunction(name, run, position) {
+  if (typeof run !== "function") {
+    throw new TypeError(`Failed to execute '${name}': parameter ${position} is not of type 'Function'.`);
+  }
+}
+
 /** Calls `run`; what it calls and starts finds `newEnv` as the `env` of this module. */
 export function withEnv(newEnv, run) {
-  if ((typeof newEnv !== "object" && typeof newEnv !== "function") || newEnv === null) {
-    throw new TypeError("Failed to execute 'withEnv': parameter 1 is not of type 'object'.");
-  }
-  if (typeof run !== "function") {
-    throw new TypeError("Failed to execute 'withEnv': parameter 2 is not of type 'Function'.");
-  }
+  checked("withEnv", newEnv, 1);
+  checkedFunction("withEnv", run, 2);
   return within(ENV, newEnv, run);
+}
+
+/** The same for `exports`. */
+export function withExports(newExports, run) {
+  checked("withExports", newExports, 1);
+  checkedFunction("withExports", run, 2);
+  return within(EXPORTS, newExports, run);
+}
+
+/** Both. */
+export function withEnvAndExports(newEnv, newExports, run) {
+  checked("withEnvAndExports", newEnv, 1);
+  checked("withEnvAndExports", newExports, 2);
+  checkedFunction("withEnvAndExports", run, 3);
+  return within(ENV, newEnv, () => within(EXPORTS, newExports, run));
 }
 
 /** `ctx.waitUntil` of the request that runs. */

@@ -11,6 +11,8 @@ use holm_apis::fetch::outbound::Exchange;
 use holm_apis::fetch::outbound::FetchError;
 use holm_apis::fetch::outbound::Outbound;
 use holm_apis::fetch::outbound::OutboundRequest;
+use holm_apis::service::Calling;
+use holm_apis::service::Services;
 use holm_host::Admission;
 use holm_host::Host;
 use holm_host::HostOptions;
@@ -19,12 +21,14 @@ use holm_host::Worker;
 use holm_host::WorkerSpec;
 use holm_isolate::Body;
 use holm_isolate::Census;
+use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
 use holm_isolate::InvocationRecord;
 use holm_isolate::IsolateOptions;
 use holm_isolate::Limits;
 use holm_isolate::LogRecord;
 use holm_isolate::Observer;
+use holm_isolate::Outcome;
 use holm_isolate::Source;
 use holm_isolate::SourceKind;
 use holm_isolate::Ticket;
@@ -71,6 +75,12 @@ struct NoWorld;
 impl Outbound for NoWorld {
     fn fetch(&self, _request: OutboundRequest) -> Exchange {
         Box::pin(async { Err(FetchError::DestinationNotAllowed) })
+    }
+}
+
+impl Services for NoWorld {
+    fn call(&self, _service: Option<&str>, _request: FetchRequest) -> Calling {
+        Box::pin(async { Err(Failure::new(Outcome::NoHandler, "there are no services")) })
     }
 }
 
@@ -124,7 +134,11 @@ fn code_with(source: &str, observer: Arc<dyn Observer>) -> WorkerCode {
         env: "{}".to_owned(),
         limits: Limits::default(),
         observer,
-        outside: Arc::new(Outside { outbound: Arc::new(NoWorld) }),
+        outside: Arc::new(Outside {
+            outbound: Arc::new(NoWorld),
+            services: Arc::new(NoWorld),
+            bindings: Arc::default(),
+        }),
         origin: None,
     })
 }
@@ -149,6 +163,7 @@ pub fn get(url: &str) -> FetchRequest {
         body: Body::Empty,
         cf: None,
         cpu: None,
+        called: None,
         ticket: Ticket::detached(),
     }
 }

@@ -17,6 +17,7 @@ pub mod rehome;
 pub mod request;
 pub mod reserve;
 pub mod seam;
+pub mod service;
 pub mod settings;
 pub mod timers;
 
@@ -29,11 +30,16 @@ use deno_core::OpDecl;
 use holm_isolate::State;
 
 use crate::fetch::outbound::Outbound;
+use crate::service::ServiceBinding;
+use crate::service::Services;
 
 /// What the APIs need of the world, for one worker ([`holm_isolate::WorkerParts`]).
 #[derive(Clone)]
 pub struct Outside {
     pub outbound: Arc<dyn Outbound>,
+    pub services: Arc<dyn Services>,
+    /// What `env` has of them.
+    pub bindings: Arc<[ServiceBinding]>,
 }
 
 deno_core::extension!(
@@ -110,6 +116,10 @@ deno_core::extension!(
         request::op_request_url,
         request::op_signal_watch,
         reserve::op_reserve,
+        service::op_called_entrypoint,
+        service::op_called_props,
+        service::op_service_call,
+        service::op_service_names,
         settings::op_env,
         settings::op_settings,
         timers::op_timer_cancel,
@@ -156,6 +166,11 @@ pub static LAZY_SHIMS: &[(&str, &str)] = &[
     ("ext:holm/entrypoints.js", include_str!("../../js-shims/entrypoints.js")),
     ("ext:holm/html_rewriter.js", include_str!("../../js-shims/html_rewriter.js")),
     ("ext:holm/node_natives.js", include_str!("../../js-shims/node_natives.js")),
+    ("ext:holm/rpc_session.js", include_str!("../../js-shims/rpc_session.js")),
+    ("ext:holm/rpc_stubs.js", include_str!("../../js-shims/rpc_stubs.js")),
+    ("ext:holm/rpc_values.js", include_str!("../../js-shims/rpc_values.js")),
+    ("ext:holm/service_binding.js", include_str!("../../js-shims/service_binding.js")),
+    ("ext:holm/service_worker.js", include_str!("../../js-shims/service_worker.js")),
     ("ext:holm/workers_module.js", include_str!("../../js-shims/workers_module.js")),
 ];
 

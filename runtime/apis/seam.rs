@@ -88,13 +88,23 @@ pub fn text<'s>(scope: &mut v8::PinScope<'s, '_>, text: &str) -> v8::Local<'s, v
     }
 }
 
-/// UTF-8 decode (Encoding standard): the byte order mark is taken off, what is malformed is replaced.
+/// UTF-8 decode (Encoding standard): the byte order mark is taken off (unless the worker is older than that,
+/// `strip_bom_in_read_all_text`), what is malformed is replaced.
 pub fn utf8_decode<'s>(scope: &mut v8::PinScope<'s, '_>, bytes: &[u8]) -> v8::Local<'s, v8::Value> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
+        Some(text) if flag(scope, "strip_bom_in_read_all_text") => text,
+        _ => bytes,
+    };
     match v8::String::new_from_utf8(scope, bytes, v8::NewStringType::Normal) {
         Some(string) => string.into(),
         None => v8::undefined(scope).into(),
     }
+}
+
+/// Whether a compatibility flag of the worker is on.
+fn flag(scope: &v8::PinScope<'_, '_>, name: &str) -> bool {
+    let worker = state(scope).ok().and_then(|state| state.worker());
+    worker.is_some_and(|worker| worker.compatibility_flags.get(name).copied().unwrap_or(false))
 }
 
 /// A `Uint8Array` over bytes of its own.

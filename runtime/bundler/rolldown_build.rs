@@ -144,15 +144,19 @@ fn assemble(
         errors.push(BundleMessage::new("the bundler made no entry chunk").in_file(&project.main));
         return Err(errors);
     };
-    if entry.exports.is_empty() && errors.is_empty() {
-        errors.push(service_worker::message(&project.main));
-    }
     if !errors.is_empty() {
         return Err(errors);
     }
 
     let main = entry.filename.to_string();
-    let mut modules: Vec<Module> = chunks.iter().map(|chunk| chunk_module(chunk)).collect();
+    let mut modules: Vec<Module> = if entry.exports.is_empty() {
+        let imports = entry.imports.iter().chain(&entry.dynamic_imports);
+        let imports: Vec<String> = imports.map(ToString::to_string).collect();
+        let script = service_worker::script(&project.main, chunk_module(entry), &imports);
+        vec![script.map_err(|message| vec![message])?]
+    } else {
+        chunks.iter().map(|chunk| chunk_module(chunk)).collect()
+    };
     modules.sort_by_key(|module| module.specifier != main);
     modules.extend(noted.modules.into_values().map(|collected| collected.module));
     for UnbundledModule { module, file } in found.modules {

@@ -85,11 +85,10 @@ fn main_module(project: &Project) -> Result<Module, BundleError> {
         _ => ModuleKind::EsModule,
     };
     let source = module_file::read(main).map_err(failed)?;
-    if kind == ModuleKind::EsModule && !service_worker::may_export(&source) {
-        return Err(failed(service_worker::message(main)));
-    }
     let source_map = source_map_beside(main, &source);
-    Ok(Module { specifier, kind, source, source_map })
+    let is_script = kind == ModuleKind::EsModule && !service_worker::may_export(&source);
+    let module = Module { specifier, kind, source, source_map };
+    if is_script { service_worker::script(main, module, &[]).map_err(failed) } else { Ok(module) }
 }
 
 /// The files under `base_dir` that match a rule, but for the entry module and the configuration.

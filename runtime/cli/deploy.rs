@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use holm_apis::Outside;
+use holm_apis::service::ServiceBinding;
 use holm_config::bundle::Bundle;
 use holm_config::bundle::ModuleKind;
 use holm_config::limits::Limits;
@@ -34,6 +35,7 @@ use holm_stores::fetch::EgressPolicy;
 use holm_stores::fetch::HttpOutbound;
 
 use super::private::Privates;
+use super::services::HostServices;
 
 /// What a worker is made of.
 pub(super) struct Deployment {
@@ -48,13 +50,16 @@ pub(super) struct Deployment {
     pub(super) outbound: HttpOutbound,
     /// What answers in its place when it asks for that.
     pub(super) origin: Option<Arc<dyn Origin>>,
+    pub(super) services: HostServices,
+    pub(super) bindings: Vec<ServiceBinding>,
 }
 
 // === impl Deployment ===
 
 impl Deployment {
     pub(super) fn into_worker(self) -> Arc<Worker> {
-        let Self { name, tenant, bundle, compatibility, vars, limits, observer, outbound, origin } = self;
+        let Self { name, tenant, bundle, compatibility, vars, limits, observer, outbound, origin, services, bindings } =
+            self;
         let modules: HashMap<String, Source> = bundle
             .modules
             .into_iter()
@@ -74,7 +79,11 @@ impl Deployment {
             env: serde_json::Value::Object(vars.into_iter().collect()).to_string(),
             limits: isolate_limits(&limits),
             observer,
-            outside: Arc::new(Outside { outbound: Arc::new(outbound) }),
+            outside: Arc::new(Outside {
+                outbound: Arc::new(outbound),
+                services: Arc::new(services),
+                bindings: bindings.into(),
+            }),
             origin,
         });
         let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
@@ -106,6 +115,7 @@ pub(super) fn outbound(
 fn source_kind(kind: ModuleKind) -> SourceKind {
     match kind {
         ModuleKind::EsModule => SourceKind::EsModule,
+        ModuleKind::ServiceWorker => SourceKind::ServiceWorker,
         ModuleKind::CommonJs => SourceKind::CommonJs,
         ModuleKind::CompiledWasm => SourceKind::CompiledWasm,
         ModuleKind::Text => SourceKind::Text,
@@ -185,6 +195,7 @@ pub(super) fn fetch_request(event: Incoming) -> FetchRequest {
         body: event.body,
         cf,
         cpu: None,
+        called: None,
         ticket: event.ticket,
     }
 }

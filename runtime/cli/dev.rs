@@ -1,21 +1,25 @@
-//! `holm dev`: one worker on this machine, reloaded as its files change.
+//! `holm dev`: a worker on this machine, reloaded as its files change, and those that it calls over service bindings.
 //!
 //! It is a config and a watcher in front of the same deploy as a server's: a new version is bundled, started in an isolate of
 //! its own, and put in force whole; requests in flight finish on the old one. A version that does not build or start never
 //! replaces one that does.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
 use holm_bundler::Mode;
+use holm_config::diagnostic::Diagnostic;
 use holm_config::diagnostic::Severity;
 use holm_config::limits::Limits;
 use holm_config::project::LoadOptions;
 use holm_config::project::Project;
+use holm_config::project::Service;
 use holm_front::ErrorDetail;
 use holm_front::Front;
 use holm_front::Incoming;
@@ -50,6 +54,7 @@ use super::private::Privates;
 use super::process;
 use super::process::Process;
 use super::process::ProcessOptions;
+use super::services::HostServices;
 use super::terminal::Style;
 use super::terminal::Terminal;
 use super::watch::Watch;
@@ -72,7 +77,8 @@ pub(super) fn run(args: DevArgs) -> Exit {
             return Exit::Failure;
         }
     };
-    let exit = runtime.block_on(Dev { args, terminal, limits, process, status: Arc::default() }.run(reports));
+    let dev = Dev { args, terminal, limits, process, status: Arc::default(), projects: RwLock::default() };
+    let exit = runtime.block_on(dev.run(reports));
     runtime.shutdown_timeout(Duration::from_millis(100));
     // A thread that cannot be stopped may still run: it sees nothing of the process torn down.
     holm_supervisor::exit_now(exit.status())
@@ -109,12 +115,22 @@ struct Dev {
     limits: Limits,
     process: Process,
     status: Arc<Status>,
+    /// In the order of the command line; the first one is served.
+    projects: RwLock<Vec<Running>>,
 }
 
-/// What the last build came to.
+/// What the last builds came to.
 #[derive(Default)]
 struct Status {
-    error: RwLock<Option<Failure>>,
+    /// Of each project that is not up to date.
+    errors: RwLock<BTreeMap<usize, Failure>>,
+}
+
+/// One of the projects.
+struct Running {
+    name: String,
+    /// The version in force.
+    worker: Option<Arc<Worker>>,
 }
 
 /// A project that loaded, and one that did not.
@@ -133,23 +149,37 @@ struct Inputs {
 
 impl Dev {
     async fn run(self, reports: UnboundedReceiver<Report>) -> Exit {
-        let project = match self.load() {
-            Loaded::Good(project) => project,
-            Loaded::Bad(text) => {
-                eprintln!("{text}");
-                return Exit::Config;
+        let mut projects = Vec::new();
+        for path in self.paths() {
+            match self.load(path) {
+                Loaded::Good(project) => projects.push(*project),
+                Loaded::Bad(text) => {
+                    eprintln!("{text}");
+                    return Exit::Config;
+                }
             }
-        };
-        let listener = match self.listen(&project).await {
+        }
+        if let Some(text) = same_name(&projects) {
+            eprintln!("error: {text}");
+            return Exit::Config;
+        }
+        let running = |project: &Project| Running { name: project.name.clone(), worker: None };
+        *self.projects.write() = projects.iter().map(running).collect();
+        let Some(served) = projects.first() else { return Exit::Config };
+        let listener = match self.listen(served).await {
             Ok(listener) => listener,
             Err((text, exit)) => {
                 eprintln!("error: {text}");
                 return exit;
             }
         };
-        let mut watch = self.watcher();
-        watch_inputs(&mut watch, Inputs::of(&project));
-        watch_inputs(&mut watch, self.deploy(&project).await);
+        let mut watches = Vec::new();
+        for (index, project) in projects.iter().enumerate() {
+            let mut watch = self.watcher();
+            watch_inputs(&mut watch, Inputs::of(project));
+            watch_inputs(&mut watch, self.deploy(index, project).await);
+            watches.push(watch);
+        }
         let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
         self.terminal.line(Style::Green, &format!("Ready on http://{address}"));
         let watching = if self.args.no_watch { "" } else { "Watching for changes. " };
@@ -175,7 +205,7 @@ impl Dev {
                 }
                 return Exit::Failure;
             }
-            () = self.reload(watch) => {}
+            () = self.reload_all(watches) => {}
             () = self.too_many_stuck(reports) => return Exit::Failure,
             () = stop_signal() => {}
         }
@@ -185,7 +215,12 @@ impl Dev {
         Exit::Ok
     }
 
-    fn load(&self) -> Loaded {
+    /// The projects: first the one that is served.
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.args.project.path).chain(&self.args.others)
+    }
+
+    fn load(&self, path: &Path) -> Loaded {
         let options = LoadOptions {
             env: self.args.project.env.clone(),
             var_overrides: self.args.project.vars.clone(),
@@ -193,7 +228,7 @@ impl Dev {
             host_environment: std::env::vars().collect(),
             ..LoadOptions::new(super::build::today())
         };
-        match holm_config::project::load(&self.args.project.path, &options) {
+        match holm_config::project::load(path, &options) {
             Ok(project) => Loaded::Good(Box::new(project)),
             Err(diagnostics) => Loaded::Bad(diagnostics.to_string()),
         }
@@ -216,8 +251,8 @@ impl Dev {
     }
 
     /// Bundles and starts a version; puts it in force if it is good. Answers what it was made of.
-    async fn deploy(&self, project: &Project) -> Inputs {
-        for warning in &project.warnings {
+    async fn deploy(&self, index: usize, project: &Project) -> Inputs {
+        for warning in self.missing_services(project).iter().chain(&project.warnings) {
             let style = if warning.severity == Severity::Error { Style::Red } else { Style::Yellow };
             self.terminal.line(style, &warning.to_string());
         }
@@ -232,7 +267,7 @@ impl Dev {
             Err(error) => {
                 inputs.files.extend(error.inputs.iter().cloned());
                 inputs.files.push(project.main.clone());
-                self.reject(Failure::new(Outcome::StartupFailed, error.to_string()));
+                self.reject(index, Failure::new(Outcome::StartupFailed, error.to_string()));
                 return inputs;
             }
         };
@@ -249,9 +284,17 @@ impl Dev {
             self.terminal.line(Style::Yellow, &text);
         }
         let outbound = deploy::outbound(&self.process.outbound, &project.name, &limits, |_| {});
+        // They are one tenant's, so that they can call each other.
+        let tenant = self.projects.read().first().map_or_else(String::new, |served| served.name.clone());
+        let services = HostServices {
+            host: self.process.host.downgrade(),
+            tenant: tenant.clone(),
+            own: project.name.clone(),
+            missing: "start its project too, as in `holm dev . ../other`",
+        };
         let worker = Deployment {
             name: project.name.clone(),
-            tenant: project.name.clone(),
+            tenant,
             bundle: bundled.bundle,
             compatibility: project.compatibility.clone(),
             vars: project.vars.effective(),
@@ -259,24 +302,52 @@ impl Dev {
             observer: Arc::new(self.terminal),
             outbound,
             origin: None,
+            services,
+            bindings: super::services::bindings(&project.bindings.services),
         }
         .into_worker();
         match self.process.host.warm(&worker).await {
-            Ok(()) => self.accept(worker, began),
-            Err(failure) => self.reject(failure),
+            Ok(()) => self.accept(index, worker, began),
+            Err(failure) => self.reject(index, failure),
         }
         inputs
     }
 
-    fn accept(&self, worker: Arc<Worker>, began: Instant) {
+    /// Service bindings that lead to no project of the command line.
+    fn missing_services(&self, project: &Project) -> Vec<Diagnostic> {
+        let projects = self.projects.read();
+        let services = project.bindings.services.iter();
+        let missing = services.filter(|service| !projects.iter().any(|running| running.name == service.service));
+        let warning = |service: &Service| {
+            let message = format!(
+                "`{}` names `{}`, which does not run here: calls of `env.{}` fail",
+                service.location.key(),
+                service.service,
+                service.binding
+            );
+            service.location.warning(message, "start its project too, as in `holm dev . ../other`")
+        };
+        missing.map(warning).collect()
+    }
+
+    fn accept(&self, index: usize, worker: Arc<Worker>, began: Instant) {
         let name = worker.code().name.clone();
-        self.process.host.install(Catalog::single(worker));
-        *self.status.error.write() = None;
+        let catalog = {
+            let mut projects = self.projects.write();
+            if let Some(running) = projects.get_mut(index) {
+                running.name.clone_from(&name);
+                running.worker = Some(worker);
+            }
+            let mut workers = projects.iter().map(|running| running.worker.clone());
+            Catalog::of_dev(workers.next().flatten(), workers.flatten().collect())
+        };
+        self.process.host.install(catalog);
+        self.status.errors.write().remove(&index);
         let text = format!("{name} is live ({:.0} ms)", began.elapsed().as_secs_f64() * 1000.0);
         self.terminal.line(Style::Dim, &text);
     }
 
-    fn reject(&self, mut failure: Failure) {
+    fn reject(&self, index: usize, mut failure: Failure) {
         let frames = failure.stack.map(|stack| match stack.strip_prefix(&failure.message) {
             Some(frames) => frames.trim_start_matches('\n').to_owned(),
             None => stack,
@@ -288,8 +359,8 @@ impl Dev {
         if !text.starts_with("error") {
             self.terminal.line(Style::Red, &text);
         }
-        *self.status.error.write() = Some(failure);
-        if self.process.host.catalog().workers().is_empty() {
+        self.status.errors.write().insert(index, failure);
+        if self.projects.read().get(index).is_none_or(|running| running.worker.is_none()) {
             self.terminal.line(Style::Dim, "Waiting for a change.");
         } else {
             self.terminal.line(Style::Dim, "The version before goes on serving.");
@@ -329,19 +400,41 @@ impl Dev {
         Watch::new().inspect_err(failed).ok()
     }
 
-    /// Deploys each change, for ever.
-    async fn reload(&self, mut watch: Option<Watch>) {
+    /// Deploys each change of each project, for ever.
+    async fn reload_all(&self, watches: Vec<Option<Watch>>) {
+        let mut reloads: Vec<_> =
+            watches.into_iter().enumerate().map(|(index, watch)| Box::pin(self.reload(index, watch))).collect();
+        std::future::poll_fn(|cx| {
+            for reload in &mut reloads {
+                let _ = reload.as_mut().poll(cx);
+            }
+            std::task::Poll::<()>::Pending
+        })
+        .await;
+    }
+
+    /// Deploys each change of one project, for ever.
+    async fn reload(&self, index: usize, mut watch: Option<Watch>) -> std::convert::Infallible {
+        let path = self.paths().nth(index).unwrap_or(&self.args.project.path);
         loop {
             match &watch {
                 Some(watch) => watch.changed().await,
                 None => return std::future::pending().await,
             }
-            match self.load() {
-                Loaded::Good(project) => watch_inputs(&mut watch, self.deploy(&project).await),
-                Loaded::Bad(text) => self.reject(Failure::new(Outcome::StartupFailed, text)),
+            match self.load(path) {
+                Loaded::Good(project) => watch_inputs(&mut watch, self.deploy(index, &project).await),
+                Loaded::Bad(text) => self.reject(index, Failure::new(Outcome::StartupFailed, text)),
             }
         }
     }
+}
+
+/// Two workers with one name could not both be called.
+fn same_name(projects: &[Project]) -> Option<String> {
+    let twice =
+        |(index, project): &(usize, &Project)| projects.iter().take(*index).any(|other| other.name == project.name);
+    let (_, project) = projects.iter().enumerate().find(twice)?;
+    Some(format!("two projects are called `{}`; give one of them another `name`", project.name))
 }
 
 fn watch_inputs(watch: &mut Option<Watch>, inputs: Inputs) {
@@ -391,7 +484,7 @@ impl Workers for DevWorkers {
     }
 
     async fn dispatch(&self, target: &Target, event: Incoming) -> Result<http::Response<Body>, Failure> {
-        let error = self.status.error.read().clone();
+        let error = self.status.errors.read().values().next().cloned();
         match (target, error) {
             (Target::Worker(worker), None) => self.workers.dispatch(worker, event).await,
             (Target::Worker(worker), Some(error)) => {

@@ -13,6 +13,7 @@ mod parent;
 mod private;
 mod process;
 mod serve;
+mod services;
 mod settings;
 mod site;
 mod superior;
@@ -63,6 +64,9 @@ struct ProjectArgs {
 struct DevArgs {
     #[command(flatten)]
     project: ProjectArgs,
+    /// Other projects, which are not served but can be called over service bindings
+    #[arg(value_name = "PROJECT")]
+    others: Vec<PathBuf>,
     /// The port to listen on; 0 picks a free one [default: dev.port of the project, or 8787]
     #[arg(short, long)]
     port: Option<u16>,

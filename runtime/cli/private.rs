@@ -190,7 +190,7 @@ impl Elsewhere {
     /// Runs one event there, up to the head of its answer.
     pub(super) async fn dispatch(self, worker: &Worker, request: FetchRequest) -> Result<Response<Body>, Failure> {
         let mut sender = self.0.ok_or_else(crashed)?;
-        let FetchRequest { method, url, headers, body, cf, cpu, ticket } = request;
+        let FetchRequest { method, url, headers, body, cf, cpu, ticket, .. } = request;
         let event = Event {
             worker: worker.code().name.clone(),
             method,
@@ -350,7 +350,11 @@ async fn run(
     } else {
         Body::stream(Counted { body, ticket: Arc::clone(ticket), count: Ticket::came_in })
     };
-    host.dispatch(worker, FetchRequest { method, url, headers, body, cf, cpu, ticket: Arc::clone(ticket) }).await
+    host.dispatch(
+        worker,
+        FetchRequest { method, url, headers, body, cf, cpu, called: None, ticket: Arc::clone(ticket) },
+    )
+    .await
 }
 
 fn counted(body: Body, ticket: Arc<Ticket>, count: fn(&Ticket, usize)) -> Body {

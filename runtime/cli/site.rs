@@ -1,5 +1,6 @@
 //! The workers of a server's configuration, loaded: all of them, or all errors.
 
+use std::collections::HashSet;
 use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -33,6 +34,7 @@ use super::observe::Clients;
 use super::observe::ServerLog;
 use super::private::Privates;
 use super::process::Process;
+use super::services::HostServices;
 
 /// All workers of a configuration.
 #[derive(Default)]
@@ -91,6 +93,7 @@ impl Site {
                 super::log::tell(&warning.to_string());
             }
             errors.extend(wrong.iter().map(ToString::to_string));
+            errors.extend(missing_services(&loadings).iter().map(ToString::to_string));
         }
         if !errors.is_empty() {
             return Err(errors.join("\n\n"));
@@ -241,6 +244,39 @@ async fn load_source(entry: &WorkerEntry, role: &Role) -> Result<Option<Loading>
     }
 }
 
+/// Service bindings that lead to no worker of the same tenant.
+fn missing_services(loadings: &[(&WorkerEntry, Loading)]) -> Vec<Diagnostic> {
+    let name = |(entry, loading): &(&WorkerEntry, Loading)| {
+        (tenant(entry, &loading.settings.name).to_owned(), loading.settings.name.clone())
+    };
+    let known: HashSet<(String, String)> = loadings.iter().map(name).collect();
+    let mut missing = Vec::new();
+    for loading in loadings {
+        let (tenant, own) = name(loading);
+        for service in &loading.1.settings.services {
+            if known.contains(&(tenant.clone(), service.service.clone())) {
+                continue;
+            }
+            let key = match service.location.key() {
+                "" => format!("the service binding `{}`", service.binding),
+                key => format!("`{key}`"),
+            };
+            let message = format!(
+                "{key} of the worker `{own}` names `{}`, which is no worker of its tenant, `{tenant}`",
+                service.service
+            );
+            let help = match known.iter().find(|(_, name)| *name == service.service) {
+                Some((other, _)) => {
+                    format!("`{}` is of the tenant `{other}`: give both workers the same `tenant`", service.service)
+                }
+                None => format!("add a [[worker]] `{}` with `tenant = \"{tenant}\"`", service.service),
+            };
+            missing.push(service.location.error(message, help));
+        }
+    }
+    missing
+}
+
 /// Whose worker it is: its own where the entry names nobody.
 fn tenant<'a>(entry: &'a WorkerEntry, worker: &'a str) -> &'a str {
     entry.tenant.as_deref().unwrap_or(worker)
@@ -274,6 +310,12 @@ fn deploy(
         options.denied = policy.denied.clone();
         options.worker = policy.worker.clone();
     });
+    let services = HostServices {
+        host: process.host.downgrade(),
+        tenant: tenant.clone(),
+        own: settings.name.clone(),
+        missing: "add it to the server's configuration",
+    };
     let origin = policy.origin.map(|origin| super::origin::origin(&process.outbound, &limits, origin.as_str()));
     Deployment {
         observer: Arc::new(observer),
@@ -285,6 +327,8 @@ fn deploy(
         limits,
         outbound,
         origin,
+        services,
+        bindings: super::services::bindings(&settings.services),
     }
     .into_worker()
 }

@@ -16,6 +16,8 @@ pub use manifest::{BundleDirectoryError, WorkerSettings};
 pub enum ModuleKind {
     /// An ECMAScript module.
     EsModule,
+    /// A script in service-worker syntax: no module, the main module of its bundle, and the only one.
+    ServiceWorker,
     /// A CommonJS module; its `module.exports` is the default export.
     CommonJs,
     /// WebAssembly bytes; the default export is a compiled `WebAssembly.Module`.

@@ -3,7 +3,7 @@
 //! Invariant: a decoder that returns `None` has reported why. Used by the project and the server configuration, which
 //! differ in how they take a key nobody knows: a warning there, an error here.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Location, Severity};
 use crate::limits::Limit;
 use crate::value::{Entry, Node, Source, Span, Table, Value};
 
@@ -68,6 +68,12 @@ impl<'s> Report<'s> {
             ..self.source.diagnostic(severity, span, message)
         };
         self.diagnostics.push(diagnostic);
+    }
+
+    /// The place of a value, for what only shows later.
+    pub(crate) fn location(&self, at: &At<'_>) -> Location {
+        let diagnostic = self.source.diagnostic(Severity::Error, &at.node.span, "");
+        Location { diagnostic: Diagnostic { key: Some(at.key.clone()), ..diagnostic } }
     }
 
     pub(crate) fn error(&mut self, at: &At<'_>, message: impl Into<String>, help: impl Into<String>) {

@@ -41,6 +41,12 @@ pub struct Diagnostic {
     pub excerpt: Option<Excerpt>,
 }
 
+/// A place in a file, for what only shows later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    pub(crate) diagnostic: Diagnostic,
+}
+
 /// Diagnostics in the order in which they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
@@ -122,6 +128,34 @@ impl fmt::Display for Diagnostic {
             write!(f, "\n   = help: {help}")?;
         }
         Ok(())
+    }
+}
+
+// === impl Location ===
+
+impl Location {
+    /// A file as a whole.
+    #[must_use]
+    pub fn of_file(file: impl Into<PathBuf>) -> Self {
+        Self { diagnostic: Diagnostic::about_file(Severity::Error, file, "") }
+    }
+
+    /// An error about this place.
+    #[must_use]
+    pub fn error(&self, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
+        Diagnostic { message: message.into(), ..self.diagnostic.clone() }.with_help(help)
+    }
+
+    /// A warning about this place.
+    #[must_use]
+    pub fn warning(&self, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..self.error(message, help) }
+    }
+
+    /// The dotted path of the key that stands there.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.diagnostic.key.as_deref().unwrap_or_default()
     }
 }
 

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use time::Date;
 
+mod effects;
 mod table;
 
+pub use effects::{Effect, effect};
 pub use table::FLAGS;
 
 /// When a flag is on without being named.
@@ -103,6 +105,17 @@ mod tests {
         let all: Vec<&str> = names().collect();
         let unique: BTreeSet<&str> = all.iter().copied().collect();
         assert_eq!(all.len(), unique.len());
+    }
+
+    #[test]
+    fn what_a_flag_does_is_said_once_and_of_flags_that_exist() {
+        let mut said = BTreeSet::new();
+        for (name, _) in effects::EFFECTS {
+            assert!(said.insert(name), "`{name}` is there twice");
+            assert!(FLAGS.iter().any(|flag| flag.name == *name), "there is no flag `{name}`");
+        }
+        assert_eq!(effect("url_standard"), Effect::Always("URLs are those of the standard"));
+        assert_eq!(effect("enable_weak_ref"), Effect::Switch);
     }
 
     #[test]

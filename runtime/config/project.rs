@@ -251,6 +251,7 @@ impl Project {
             limits: self.limits,
             vars: self.vars.published(),
             routes: self.routes.iter().map(|route| route.pattern.clone()).collect(),
+            services: self.bindings.services.clone(),
         }
     }
 }

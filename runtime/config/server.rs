@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Location};
 use crate::egress::{Destinations, WorkerEgress};
 use crate::limits::Limits;
 use crate::route::RoutePattern;
@@ -114,12 +114,6 @@ pub struct Route {
     pub cpu_ms: Option<u64>,
 }
 
-/// A place in `holm.toml`, for what only shows once the workers are loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    diagnostic: Diagnostic,
-}
-
 /// Where a worker's code comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkerSource {
@@ -127,16 +121,6 @@ pub enum WorkerSource {
     Project { path: PathBuf, env: Option<String> },
     /// A directory that `holm build` wrote.
     Bundle { path: PathBuf },
-}
-
-// === impl Location ===
-
-impl Location {
-    /// An error about this place.
-    #[must_use]
-    pub fn error(&self, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
-        Diagnostic { message: message.into(), ..self.diagnostic.clone() }.with_help(help)
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,29 @@
 //! A bounded number of places, and a bounded queue before them.
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use holm_isolate::CHAIN_DEPTH;
 use tokio::sync::Semaphore;
 use tokio::sync::SemaphorePermit;
 
 pub(crate) struct Gate {
     places: Semaphore,
+    most: usize,
     queue: usize,
     waiting: AtomicUsize,
+}
+
+/// The gates of invocations by how deep they are in a chain of workers that call each other.
+///
+/// A caller keeps its place while it waits for what it calls. Would both take places of one gate, then callers could hold all of
+/// them and wait for each other for ever, also those of a worker that calls itself. So each depth has places of its own: who
+/// waits, waits for deeper ones only, and the deepest wait for none.
+pub(crate) struct Gates {
+    first: Gate,
+    deeper: OnceLock<Box<[Gate]>>,
 }
 
 /// Why there is no place.
@@ -20,12 +33,37 @@ pub(crate) enum Refused {
     WaitedTooLong,
 }
 
+// === impl Gates ===
+
+impl Gates {
+    /// `places` and `queue` are those of each depth.
+    pub(crate) fn new(places: usize, queue: usize) -> Self {
+        Self { first: Gate::new(places, queue), deeper: OnceLock::new() }
+    }
+
+    /// The gate of this depth; 0 is a client's request.
+    pub(crate) fn at(&self, depth: u32) -> &Gate {
+        let Some(index) = depth.checked_sub(1) else { return &self.first };
+        let deeper = self.deeper.get_or_init(|| {
+            let gate = |_| Gate::new(self.first.most, self.first.queue);
+            (0..CHAIN_DEPTH).map(gate).collect()
+        });
+        deeper.get(index as usize).or(deeper.last()).unwrap_or(&self.first)
+    }
+
+    /// How many wait for a place.
+    pub(crate) fn waiting(&self) -> usize {
+        let deeper = self.deeper.get().map_or(0, |gates| gates.iter().map(Gate::waiting).sum());
+        self.first.waiting() + deeper
+    }
+}
+
 // === impl Gate ===
 
 impl Gate {
     pub(crate) fn new(places: usize, queue: usize) -> Self {
-        let places = Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS));
-        Self { places, queue, waiting: AtomicUsize::new(0) }
+        let most = places.clamp(1, Semaphore::MAX_PERMITS);
+        Self { places: Semaphore::new(most), most, queue, waiting: AtomicUsize::new(0) }
     }
 
     /// A place, held until it is dropped; first come, first served.
@@ -96,6 +134,16 @@ mod tests {
         assert!(queued.await.unwrap());
         assert_eq!(gate.waiting(), 0);
         assert!(gate.enter(in_a_minute()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_depth_has_places_of_its_own() {
+        let gates = Gates::new(1, 0);
+        let mut held = Vec::new();
+        for depth in 0..=CHAIN_DEPTH {
+            held.push(gates.at(depth).enter(in_a_minute()).await.unwrap());
+            assert_eq!(gates.at(depth).enter(in_a_minute()).await.err(), Some(Refused::QueueFull));
+        }
     }
 
     #[tokio::test]

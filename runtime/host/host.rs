@@ -1,6 +1,7 @@
 //! The host: the catalog in force, the spares, and the isolates' end.
 
 use std::sync::Arc;
+use std::sync::Weak;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -70,6 +71,10 @@ pub struct HostOptions {
     pub admission: Admission,
 }
 
+/// A host that does not live because of this.
+#[derive(Clone)]
+pub struct WeakHost(Weak<Inner>);
+
 /// The owner of all isolates of a process. Cheap to clone.
 #[derive(Clone)]
 pub struct Host {
@@ -80,6 +85,8 @@ pub(crate) struct Inner {
     epoch: Instant,
     isolation: Isolation,
     catalog: RwLock<Arc<Catalog>>,
+    /// The same, and the one before while the host drains: what still runs may call the others.
+    callable: RwLock<Arc<Catalog>>,
     pub(crate) spares: Arc<Spares>,
     pub(crate) tenants: Tenants,
     /// Starts of isolates: each takes CPU time from everyone.
@@ -101,6 +108,7 @@ impl Host {
             epoch: Instant::now(),
             isolation,
             catalog: RwLock::default(),
+            callable: RwLock::default(),
             spares: Spares::new(isolate, isolation.spares),
             tenants: Tenants::new(admission),
             starts: Gate::new(admission.starts, admission.start_queue),
@@ -121,6 +129,11 @@ impl Host {
     /// Puts a catalog in force. Workers that are not in it take no new event; what runs in them finishes.
     pub fn install(&self, catalog: Catalog) {
         let catalog = Arc::new(catalog);
+        *self.inner.callable.write() = Arc::clone(&catalog);
+        self.replace(catalog);
+    }
+
+    fn replace(&self, catalog: Arc<Catalog>) {
         let before = std::mem::replace(&mut *self.inner.catalog.write(), Arc::clone(&catalog));
         for worker in before.workers() {
             if !catalog.workers().iter().any(|kept| Arc::ptr_eq(kept, worker)) {
@@ -133,6 +146,17 @@ impl Host {
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(&self.inner.catalog.read())
+    }
+
+    /// The worker that a service binding of the tenant names.
+    #[must_use]
+    pub fn worker(&self, tenant: &str, name: &str) -> Option<Arc<Worker>> {
+        self.inner.callable.read().named(tenant, name).map(Arc::clone)
+    }
+
+    #[must_use]
+    pub fn downgrade(&self) -> WeakHost {
+        WeakHost(Arc::downgrade(&self.inner))
     }
 
     /// The worker for a request. `host` is lower-case without port, `path` without query.
@@ -178,7 +202,7 @@ impl Host {
 
     /// Takes no new events and waits until what runs has finished, at most `grace`.
     pub async fn drain(&self, grace: Duration) {
-        self.install(Catalog::default());
+        self.replace(Arc::default());
         self.inner.spares.clear();
         let until = Instant::now() + grace;
         while Instant::now() < until {
@@ -189,6 +213,15 @@ impl Host {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+}
+
+// === impl WeakHost ===
+
+impl WeakHost {
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Host> {
+        self.0.upgrade().map(|inner| Host { inner })
     }
 }
 

@@ -23,5 +23,6 @@ pub use host::Admission;
 pub use host::Host;
 pub use host::HostOptions;
 pub use host::Isolation;
+pub use host::WeakHost;
 pub use worker::Worker;
 pub use worker::WorkerSpec;

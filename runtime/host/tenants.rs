@@ -8,13 +8,14 @@ use parking_lot::Mutex;
 
 use crate::Admission;
 use crate::gate::Gate;
+use crate::gate::Gates;
 use crate::seats::Seats;
 
 /// One tenant, as long as one of its workers or isolates lives.
 pub(crate) struct Tenant {
     pub(crate) name: String,
     /// Invocations at once, up to the heads of their answers.
-    pub(crate) places: Gate,
+    pub(crate) places: Gates,
     /// Starts of isolates at once: never all that the server allows, unless that is one.
     pub(crate) starts: Gate,
     pub(crate) isolates: Arc<Seats>,
@@ -43,7 +44,7 @@ impl Tenants {
         let bounds = self.admission;
         let tenant = Arc::new(Tenant {
             name: name.to_owned(),
-            places: Gate::new(bounds.tenant_concurrency, bounds.tenant_queue),
+            places: Gates::new(bounds.tenant_concurrency, bounds.tenant_queue),
             starts: Gate::new(bounds.starts / 2, bounds.start_queue),
             isolates: Seats::new(bounds.tenant_isolates),
         });

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::back_off::BackOff;
-use crate::gate::Gate;
+use crate::gate::Gates;
 use crate::gate::Refused;
 use crate::host::Full;
 use crate::host::Inner;
@@ -46,7 +46,7 @@ pub struct Worker {
     code: Arc<WorkerCode>,
     /// Known with the first event.
     tenant: OnceLock<Arc<Tenant>>,
-    places: Gate,
+    places: Gates,
     most_isolates: usize,
     pub(crate) isolates: Pool,
     /// The start that is under way: one at a time.
@@ -76,7 +76,7 @@ impl Worker {
         Arc::new(Self {
             code: Arc::new(code),
             tenant: OnceLock::new(),
-            places: Gate::new(concurrency, queue),
+            places: Gates::new(concurrency, queue),
             most_isolates: isolates.clamp(1, cores),
             isolates: Pool::default(),
             starting: Mutex::new(None),
@@ -102,8 +102,9 @@ impl Worker {
         mut request: FetchRequest,
     ) -> Result<http::Response<holm_isolate::Body>, Failure> {
         let until = Instant::now() + self.code.limits.wall;
-        let _place = self.places.enter(until).await.map_err(|refused| self.shed_by_queue(refused))?;
-        let of_tenant = self.tenant(host).places.enter(until).await;
+        let depth = request.depth();
+        let _place = self.places.at(depth).enter(until).await.map_err(|refused| self.shed_by_queue(refused))?;
+        let of_tenant = self.tenant(host).places.at(depth).enter(until).await;
         let _place_of_tenant = of_tenant.map_err(|refused| self.shed_by_tenants_queue(refused))?;
         // Isolates that are condemned give back what they have not begun; another one takes it.
         while Instant::now() < until {

@@ -9,6 +9,7 @@ const NAME: &str = "__holm";
 pub(crate) struct Hooks {
     pub(crate) configure: v8::Global<v8::Function>,
     pub(crate) start: v8::Global<v8::Function>,
+    pub(crate) bind_globals: v8::Global<v8::Function>,
     pub(crate) built_in_module: v8::Global<v8::Function>,
     pub(crate) fetch: v8::Global<v8::Function>,
     pub(crate) client_gone: v8::Global<v8::Function>,
@@ -46,6 +47,7 @@ impl Hooks {
         Ok(Self {
             configure: hook(scope, "configure")?,
             start: hook(scope, "start")?,
+            bind_globals: hook(scope, "bindGlobals")?,
             built_in_module: hook(scope, "builtInModule")?,
             fetch: hook(scope, "fetch")?,
             client_gone: hook(scope, "clientGone")?,

@@ -8,6 +8,8 @@ use http::HeaderMap;
 use http::Method;
 use tokio::sync::Semaphore;
 
+use crate::Called;
+use crate::Chain;
 use crate::Failure;
 use crate::Ledger;
 use crate::Ticket;
@@ -23,6 +25,10 @@ pub(crate) struct Invocation {
     pub(crate) cf: Option<Arc<str>>,
     /// The number of the request's body; 0 without one.
     pub(crate) body: u32,
+    /// What came with it over a service binding.
+    pub(crate) called: Option<Box<Called>>,
+    /// The invocations that it has led to; `None` before the first call of a service.
+    pub(crate) chain: Option<Chain>,
     pub(crate) ticket: Arc<Ticket>,
     /// For all of the above.
     pub(crate) _charge: Charge,

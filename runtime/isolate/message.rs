@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::Body;
+use crate::Called;
 use crate::Failure;
 use crate::Ticket;
 use crate::WorkerCode;
@@ -73,7 +74,19 @@ pub struct FetchRequest {
     pub cf: Option<Arc<str>>,
     /// A CPU budget in place of the worker's.
     pub cpu: Option<Duration>,
+    /// It came over a service binding, not from a client.
+    pub called: Option<Box<Called>>,
     pub ticket: Arc<Ticket>,
+}
+
+// === impl FetchRequest ===
+
+impl FetchRequest {
+    /// How many workers have called each other for it; 0 for what a client asked for.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.called.as_ref().map_or(0, |called| called.chain.depth())
+    }
 }
 
 /// The value that an operation settles its promise with, made on the isolate's thread.

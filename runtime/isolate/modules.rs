@@ -59,6 +59,14 @@ pub(crate) fn load_main<'s>(
     Some((module, promise))
 }
 
+/// Runs a service worker: a classic script in the global scope. `None`: an exception is pending.
+pub(crate) fn run_script(scope: &mut v8::PinScope<'_, '_>, specifier: &str, source: &Source) -> Option<()> {
+    let code = text(scope, &source.bytes)?;
+    let origin = origin(scope, specifier, Syntax::Script)?;
+    let script = v8::Script::compile(scope, code, Some(&origin))?;
+    script.run(scope).map(|_| ())
+}
+
 /// Keeps the engine's bytecode of the modules for the next isolates of this version. Called when the isolate is idle.
 pub(crate) fn keep_bytecode(scope: &mut v8::PinScope<'_, '_>, worker: &WorkerCode) {
     let Some(modules) = registry(scope) else { return };
@@ -133,6 +141,10 @@ impl Modules {
         };
         let module = match source.kind {
             SourceKind::EsModule => compile(scope, worker, specifier, source)?,
+            SourceKind::ServiceWorker => {
+                throw(scope, &format!("The service worker \"{specifier}\" cannot be imported."));
+                return None;
+            }
             SourceKind::CommonJs => {
                 let exports = self.require(scope, worker, specifier)?;
                 self.synthetic(scope, specifier, exports.into())?
@@ -335,13 +347,39 @@ fn import<'s>(scope: &mut v8::PinScope<'s, '_>, specifier: &str, referrer: &str)
     modules.get(scope, &worker, path)
 }
 
+/// Refuses an import with attributes that mean nothing here. `each`: the elements that the list has for one attribute.
+fn check_attributes(
+    scope: &mut v8::PinScope<'_, '_>,
+    attributes: v8::Local<'_, v8::FixedArray>,
+    each: usize,
+) -> Option<()> {
+    if attributes.length() == 0 {
+        return Some(());
+    }
+    let worker = scope.get_slot::<Rc<State>>().and_then(|state| state.worker())?;
+    if !worker.compatibility_flags.get("throw_on_unrecognized_import_assertion").copied().unwrap_or(false) {
+        return Some(());
+    }
+    for index in (0..attributes.length()).step_by(each) {
+        let name = attributes.get(scope, index).and_then(|name| v8::Local::<v8::String>::try_from(name).ok())?;
+        if name.to_rust_string_lossy(scope) != "type" {
+            let message = v8::String::new(scope, "Unrecognized import attributes specified")?;
+            let error = v8::Exception::type_error(scope, message);
+            scope.throw_exception(error);
+            return None;
+        }
+    }
+    Some(())
+}
+
 fn resolve_callback<'s>(
     context: v8::Local<'s, v8::Context>,
     specifier: v8::Local<'s, v8::String>,
-    _attributes: v8::Local<'s, v8::FixedArray>,
+    attributes: v8::Local<'s, v8::FixedArray>,
     referrer: v8::Local<'s, v8::Module>,
 ) -> Option<v8::Local<'s, v8::Module>> {
     v8::callback_scope!(unsafe scope, context);
+    check_attributes(scope, attributes, 3)?;
     let specifier = specifier.to_rust_string_lossy(scope);
     let referrer = registry(scope)?.specifier_of(scope, referrer)?;
     import(scope, &specifier, &referrer)
@@ -421,14 +459,15 @@ pub(crate) fn import_dynamically<'s, 'i>(
     _options: v8::Local<'s, v8::Data>,
     referrer: v8::Local<'s, v8::Value>,
     specifier: v8::Local<'s, v8::String>,
-    _attributes: v8::Local<'s, v8::FixedArray>,
+    attributes: v8::Local<'s, v8::FixedArray>,
 ) -> Option<v8::Local<'s, v8::Promise>> {
     let resolver = v8::PromiseResolver::new(scope)?;
     let promise = resolver.get_promise(scope);
     let specifier = specifier.to_rust_string_lossy(scope);
     let referrer = referrer.to_rust_string_lossy(scope);
     v8::tc_scope!(let scope, scope);
-    let evaluated = import(scope, &specifier, &referrer).and_then(|module| {
+    let checked = check_attributes(scope, attributes, 2);
+    let evaluated = checked.and_then(|()| import(scope, &specifier, &referrer)).and_then(|module| {
         module.instantiate_module(scope, resolve_callback)?;
         let evaluation = module.evaluate(scope)?;
         let evaluation = v8::Local::<v8::Promise>::try_from(evaluation).ok()?;

@@ -14,6 +14,7 @@ use deno_core::PollEventLoopOptions;
 use deno_core::v8;
 use tokio::sync::mpsc;
 
+use crate::CallKind;
 use crate::Failure;
 use crate::Ledger;
 use crate::Outcome;
@@ -484,7 +485,7 @@ impl Isolate {
             let limits = self.state.limits.borrow();
             (now + limits.wall, limits.cpu)
         };
-        let crate::message::FetchRequest { method, url, headers, body, cf, cpu, ticket } = request;
+        let crate::message::FetchRequest { method, url, headers, body, cf, cpu, called, ticket } = request;
         ticket.begin();
         let charge = self.state.memory.charge(head_bytes(&url, &headers));
         let body = self.state.add_body(owner, body);
@@ -494,6 +495,8 @@ impl Isolate {
             headers,
             cf,
             body,
+            called,
+            chain: None,
             ticket,
             _charge: charge,
             reply: Some(reply),
@@ -516,10 +519,11 @@ impl Isolate {
             failure: None,
             background_failure: None,
         };
+        let kind = CallKind::code(invocation.called.as_deref());
         self.state.invocations.borrow_mut().insert(owner, invocation);
         self.sweep_before(deadline);
         self.turn_of(owner, |scope, state, hooks| {
-            let arguments = [owner, body].map(|id| v8::Integer::new_from_unsigned(scope, id).into());
+            let arguments = [owner, body, kind].map(|id| v8::Integer::new_from_unsigned(scope, id).into());
             if turn::call(scope, &hooks.fetch, &arguments).is_none() && !scope.is_execution_terminating() {
                 // The shim throws only where a script has broken what it stands on.
                 state.fail(owner, Failure::new(Outcome::Exception, "The worker's handler could not be called."));

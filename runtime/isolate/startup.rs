@@ -8,12 +8,15 @@ use crate::WorkerCode;
 use crate::hooks::Hooks;
 use crate::modules;
 use crate::turn;
+use crate::worker::SourceKind;
 
 /// Runs the global scope of `worker`, with what its compatibility flags allow there.
 pub(crate) fn start(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &WorkerCode) -> Result<(), Failure> {
     let flag = |name: &str| worker.compatibility_flags.get(name).copied().unwrap_or(false);
-    if !flag("enable_weak_ref") {
-        take_off_global(scope, &["WeakRef", "FinalizationRegistry"]);
+    for (name, paths) in TAKEN_OFF {
+        if !flag(name) {
+            paths.iter().for_each(|path| take_off(scope, path));
+        }
     }
     let context = scope.get_current_context();
     context.set_allow_generation_from_strings(flag("allow_eval_during_startup"));
@@ -22,12 +25,28 @@ pub(crate) fn start(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &Wo
     result
 }
 
-fn take_off_global(scope: &mut v8::PinScope<'_, '_>, names: &[&str]) {
-    let global = scope.get_current_context().global(scope);
-    for name in names {
-        if let Some(key) = v8::String::new(scope, name) {
-            global.delete(scope, key.into());
+/// What a worker does not see without a compatibility flag.
+const TAKEN_OFF: &[(&str, &[&str])] = &[
+    ("enable_weak_ref", &["WeakRef", "FinalizationRegistry"]),
+    ("enable_navigator_language", &["Navigator.prototype.language"]),
+    ("global_navigator", &["navigator", "Navigator"]),
+    ("expose_global_message_channel", &["MessageChannel", "MessagePort"]),
+    ("http_headers_getsetcookie", &["Headers.prototype.getSetCookie"]),
+];
+
+/// Deletes what is at a path of properties of the global.
+fn take_off(scope: &mut v8::PinScope<'_, '_>, path: &str) {
+    let mut holder = scope.get_current_context().global(scope);
+    let mut names = path.split('.').peekable();
+    while let Some(name) = names.next() {
+        let Some(key) = v8::String::new(scope, name) else { return };
+        if names.peek().is_none() {
+            holder.delete(scope, key.into());
+            return;
         }
+        let inside = holder.get(scope, key.into()).and_then(|value| value.to_object(scope));
+        let Some(inside) = inside else { return };
+        holder = inside;
     }
 }
 
@@ -35,6 +54,15 @@ fn evaluate(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &WorkerCode
     v8::tc_scope!(let scope, scope);
     if turn::call(scope, &hooks.configure, &[]).is_none() {
         return Err(thrown(scope, worker));
+    }
+    if let Some(source) = worker.modules.get(&worker.main)
+        && source.kind == SourceKind::ServiceWorker
+    {
+        let nothing = v8::undefined(scope).into();
+        let started = turn::call(scope, &hooks.bind_globals, &[])
+            .and_then(|_| modules::run_script(scope, &worker.main, source))
+            .and_then(|()| turn::call(scope, &hooks.start, &[nothing]));
+        return started.map(|_| ()).ok_or_else(|| thrown(scope, worker));
     }
     let Some((module, evaluation)) = modules::load_main(scope, worker) else {
         return Err(thrown(scope, worker));

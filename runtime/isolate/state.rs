@@ -138,6 +138,17 @@ pub enum StateError {
     #[error("Too many subrequests.")]
     TooManySubrequests,
     #[class(generic)]
+    #[error(
+        "Subrequest depth limit exceeded. This request recursed through Workers too many times. This can happen e.g. if you have a Worker or Durable Object that calls other Workers or objects recursively."
+    )]
+    ChainTooDeep,
+    #[class(generic)]
+    #[error(
+        "Too many Worker invocations: one request may lead to {} of them over service bindings.",
+        crate::CHAIN_INVOCATIONS
+    )]
+    TooManyInvocations,
+    #[class(generic)]
     #[error("Too many {0} pending at once in one request.")]
     TooManyPending(&'static str),
     #[class(range)]
@@ -597,6 +608,7 @@ impl State {
             headers: invocation.headers.clone(),
             body: self.take_unread_body(invocation.body)?,
             cf: invocation.cf.clone(),
+            called: None,
             ticket: Arc::clone(&invocation.ticket),
             cpu: Some(invocation.cpu),
         })

@@ -16,6 +16,8 @@ use crate::Origin;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
     EsModule,
+    /// A classic script that listens for events; the main module only.
+    ServiceWorker,
     CommonJs,
     CompiledWasm,
     Text,

@@ -93,7 +93,7 @@ fn outbound(state: &State) -> Result<Arc<dyn Outbound>, StateError> {
     Ok(Arc::clone(&outside.outbound))
 }
 
-fn request_body(
+pub(crate) fn request_body(
     scope: &mut v8::PinScope<'_, '_>,
     state: &Rc<State>,
     owner: u32,

@@ -381,3 +381,20 @@ async fn it_works_on_a_multi_threaded_runtime() {
     let bundled = Fixture::new(&[("src/index.ts", HELLO)]).bundle().await;
     assert!(main_text(&bundled).contains("hello"));
 }
+
+#[tokio::test]
+async fn a_script_without_exports_that_listens_is_a_service_worker() {
+    let fixture = Fixture::new(&[
+        (
+            "src/index.ts",
+            "import { hi } from './hi';\naddEventListener('fetch', (event: any) => event.respondWith(new Response(hi)));",
+        ),
+        ("src/hi.ts", "export const hi: string = 'hi';"),
+    ]);
+    let bundled = fixture.bundle().await;
+    let [module] = &bundled.bundle.modules[..] else { panic!("{:?}", bundled.bundle) };
+    assert_eq!((module.kind, bundled.bundle.main.as_str()), (ModuleKind::ServiceWorker, "index.js"));
+    let code = String::from_utf8(module.source.to_vec()).unwrap();
+    assert!(code.starts_with("(() => {") && code.ends_with("})();\n"), "{code}");
+    assert!(!code.contains("export") && !code.contains("import"), "{code}");
+}

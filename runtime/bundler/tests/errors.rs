@@ -124,15 +124,26 @@ async fn a_missing_export_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_service_worker_is_told_to_become_a_module() {
-    let fixture = Fixture::new(&[(
-        "src/index.js",
-        "const hi = 'hi';\naddEventListener('fetch', (event) => event.respondWith(new Response(hi)));",
-    )]);
+async fn an_entry_module_that_offers_nothing_is_explained() {
+    let fixture = Fixture::new(&[("src/index.js", "const hi = 'hi';\nconsole.log(hi);")]);
     let error = fixture.error().await;
     let message = only(&error);
-    assert!(message.message.contains("service worker"), "{error}");
+    assert!(message.message.contains("no exports, and listens for no events"), "{error}");
     assert!(help(message).contains("export default { fetch("), "{error}");
+}
+
+#[tokio::test]
+async fn a_service_worker_cannot_import_what_is_not_bundled() {
+    let fixture = Fixture::new(&[
+        (
+            "src/index.js",
+            "import text from './a.txt';\naddEventListener('fetch', (event) => event.respondWith(new Response(text)));",
+        ),
+        ("src/a.txt", "text"),
+    ]);
+    let error = fixture.error().await;
+    let message = only(&error);
+    assert!(message.message.contains("it cannot import"), "{error}");
     assert_eq!(message.line, Some(2));
 }
 

@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 
 use super::placement::{check_replaceable, put_in_place, remove_if_there, sibling};
 use super::{Bundle, Module, ModuleKind};
+use crate::diagnostic::Location;
 use crate::limits::Limits;
-use crate::project::{Compatibility, InvocationLimits, parse_date};
+use crate::project::{Compatibility, InvocationLimits, Service, parse_date};
 use crate::route::RoutePattern;
 
 pub(super) const MANIFEST: &str = "holm.json";
@@ -29,6 +30,7 @@ pub struct WorkerSettings {
     pub limits: InvocationLimits,
     pub vars: BTreeMap<String, Value>,
     pub routes: Vec<RoutePattern>,
+    pub services: Vec<Service>,
 }
 
 /// Why a bundle's directory cannot be written or read.
@@ -61,7 +63,20 @@ struct Manifest {
     limits: InvocationLimits,
     vars: BTreeMap<String, Value>,
     routes: Vec<RoutePattern>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    services: Vec<ServiceEntry>,
     modules: Vec<ModuleEntry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceEntry {
+    binding: String,
+    service: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entrypoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    props: Option<Value>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -125,6 +140,7 @@ impl Bundle {
             limits: settings.limits,
             vars: settings.vars.clone(),
             routes: settings.routes.clone(),
+            services: settings.services.iter().map(ServiceEntry::of).collect(),
             modules,
         };
         let path = directory.join(MANIFEST);
@@ -177,8 +193,23 @@ impl Bundle {
             limits: manifest.limits,
             vars: manifest.vars,
             routes: manifest.routes,
+            services: manifest.services.into_iter().map(|entry| entry.service(&path)).collect(),
         };
         Ok((Self { main: manifest.main, modules }, settings))
+    }
+}
+
+// === impl ServiceEntry ===
+
+impl ServiceEntry {
+    fn of(service: &Service) -> Self {
+        let Service { binding, service, entrypoint, props, .. } = service.clone();
+        Self { binding, service, entrypoint, props }
+    }
+
+    fn service(self, manifest: &Path) -> Service {
+        let Self { binding, service, entrypoint, props } = self;
+        Service { binding, service, entrypoint, props, location: Location::of_file(manifest) }
     }
 }
 

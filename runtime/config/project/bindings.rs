@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::diagnostic::Location;
+
 /// All bindings except `vars`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bindings {
@@ -92,13 +94,18 @@ pub struct QueueConsumer {
     pub retry_delay: Option<u64>,
 }
 
+/// Another worker of the same tenant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Service {
     pub binding: String,
+    /// The worker's name, that of its environment included.
     pub service: String,
+    /// The export that is called; the default one unless set.
     pub entrypoint: Option<String>,
+    /// `ctx.props` of the called worker.
     pub props: Option<Value>,
-    pub environment: Option<String>,
+    /// Where `service` stands.
+    pub location: Location,
 }
 
 #[derive(Clone, Debug, PartialEq)]

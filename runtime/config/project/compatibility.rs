@@ -5,7 +5,7 @@ use time::{Date, format_description::BorrowedFormatItem};
 
 use super::decode_settings::Settings;
 use crate::decode::{At, Decode, Report, suggest};
-use crate::flags::{self, Default};
+use crate::flags::{self, Default, Effect};
 
 const FORMAT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
@@ -75,6 +75,17 @@ pub(super) fn flags(at: &At<'_>, settings: &mut Settings, report: &mut Report<'_
 
 /// What the author should know about a flag that is spelled well.
 fn note(at: &At<'_>, name: &str, asked: flags::Asked, report: &mut Report<'_>) {
+    let missing = match flags::effect(asked.flag.name) {
+        Effect::Always(reason) if !asked.on => Some(reason),
+        Effect::Never(reason) | Effect::NotApplicable(reason) if asked.on && asked.flag.name != "python_workers" => {
+            Some(reason)
+        }
+        _ => None,
+    };
+    if let Some(reason) = missing {
+        report.warn(at, format!("`{name}` has no effect: {reason}"), "remove it to silence this warning");
+        return;
+    }
     if !asked.on {
         return;
     }

@@ -157,10 +157,37 @@ decode_object!(D1Database {
 });
 decode_object!(DurableObject { name, class_name; script_name, environment; allow [] });
 decode_object!(QueueProducer { binding; queue, delivery_delay; allow ["remote"] });
-decode_object!(Service { binding, service; entrypoint, props, environment; allow ["remote"] });
 decode_object!(TailConsumer { service; environment; allow [] });
 decode_object!(DispatchNamespace { binding; namespace, outbound; allow ["remote"] });
 decode_object!(DispatchOutbound { service; environment, parameters = Vec::new(); allow [] });
+
+impl Decode for Service {
+    fn decode(at: &At<'_>, report: &mut Report<'_>) -> Option<Self> {
+        let mut fields = Fields::new(at, report)?;
+        let (binding, service): (Option<String>, Option<String>) =
+            (fields.required("binding", report), fields.required("service", report));
+        let location = fields.at("service").map_or_else(|| report.location(at), |at| report.location(&at));
+        let props: Option<serde_json::Value> = fields.optional("props", report);
+        if let Some(props) = &props
+            && !props.is_object()
+            && let Some(at) = fields.at("props")
+        {
+            report.wrong_type(&at, "an object");
+        }
+        let environment: Option<String> = fields.optional("environment", report);
+        let entrypoint = fields.optional("entrypoint", report);
+        if let Some(at) = fields.at("remote").filter(|at| !at.node.value.is_inert()) {
+            let message = format!("`{}` is not supported: a binding leads to a worker of this server", at.key);
+            report.error_at_key(&at, message, "remove it");
+        }
+        fields.finish(report);
+        let service = match environment {
+            Some(environment) => format!("{}-{environment}", service?),
+            None => service?,
+        };
+        Some(Self { binding: binding?, service, entrypoint, props, location })
+    }
+}
 
 impl Decode for Migration {
     fn decode(at: &At<'_>, report: &mut Report<'_>) -> Option<Self> {

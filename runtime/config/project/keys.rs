@@ -117,7 +117,7 @@ pub(super) static KEYS: &[Key] = &[
     key("d1_databases", NotInheritable, NotYet("D1 is not available"), bindings::d1_databases),
     key("durable_objects", NotInheritable, NotYet("Durable Objects are not available"), bindings::durable_objects),
     key("queues", NotInheritable, NotYet("Queues are not available"), bindings::queues),
-    key("services", NotInheritable, NotYet("service bindings are not available"), bindings::services),
+    key("services", NotInheritable, Implemented, bindings::services),
     key("tail_consumers", NotInheritable, NotYet("tail workers are not available"), bindings::tail_consumers),
     key("dispatch_namespaces", NotInheritable, NotYet("dispatch namespaces are not available"), bindings::dispatch_namespaces),
     key("worker_loaders", NotInheritable, NotYet("dynamic workers are not available"), bindings::worker_loaders),

@@ -9,6 +9,16 @@ fn module(specifier: &str, kind: ModuleKind, source: &str) -> Module {
     Module { specifier: specifier.into(), kind, source: Arc::from(source.as_bytes()), source_map: None }
 }
 
+fn service() -> Service {
+    Service {
+        binding: "AUTH".into(),
+        service: "auth".into(),
+        entrypoint: Some("Admin".into()),
+        props: Some(serde_json::json!({ "level": 2 })),
+        location: Location::of_file("holm.json"),
+    }
+}
+
 fn sample() -> (Bundle, WorkerSettings) {
     let mut main = module("index.js", ModuleKind::EsModule, "export default {}");
     main.source_map = Some(Arc::from("{\"version\":3}"));
@@ -29,6 +39,7 @@ fn sample() -> (Bundle, WorkerSettings) {
         limits: InvocationLimits { cpu_ms: Some(20), subrequests: None },
         vars: BTreeMap::from([("GREETING".into(), Value::from("hi")), ("LIST".into(), serde_json::json!([1, 2.5]))]),
         routes: vec!["example.com/api/*".parse().unwrap()],
+        services: vec![service(), Service { entrypoint: None, props: None, ..service() }],
     };
     (bundle, settings)
 }
@@ -57,7 +68,9 @@ fn is_read_back_as_it_was_written() {
     let scratch = written();
     let (bundle, settings) = sample();
     let (read, read_settings) = Bundle::read(scratch.directory()).unwrap();
-    assert_eq!(read_settings, settings);
+    let location = Location::of_file(scratch.directory().join(MANIFEST));
+    let services = settings.services.iter().map(|service| Service { location: location.clone(), ..service.clone() });
+    assert_eq!(read_settings, WorkerSettings { services: services.collect(), ..settings });
     assert_eq!(read.main, bundle.main);
     assert_eq!(read.modules.len(), bundle.modules.len());
     for (read, module) in read.modules.iter().zip(&bundle.modules) {
