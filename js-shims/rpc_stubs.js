@@ -8,7 +8,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { finishInterface, seams } from "ext:holm/engine.js";
-import { DurableObject, RpcTarget, WorkerEntrypoint } from "ext:holm/entrypoints.js";
+import { RpcTarget, WorkerEntrypoint } from "ext:holm/entrypoints.js";
 
 const {
   ArrayIsArray,
@@ -295,10 +295,7 @@ function member(holder, name) {
 /** A member of a worker's entrypoint. */
 export function memberOfEntrypoint(instance, name) {
   if (RESERVED[name] === true) throw new TypeError(`'${name}' is a reserved method and cannot be called over RPC.`);
-  if (
-    !ObjectPrototypeIsPrototypeOf(WorkerEntrypoint.prototype, instance) &&
-    !ObjectPrototypeIsPrototypeOf(DurableObject.prototype, instance)
-  ) {
+  if (!ObjectPrototypeIsPrototypeOf(WorkerEntrypoint.prototype, instance)) {
     throw new TypeError(
       'The RPC receiver\'s class does not extend WorkerEntrypoint: import { WorkerEntrypoint } from "cloudflare:workers".',
     );

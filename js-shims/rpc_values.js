@@ -234,7 +234,7 @@ class Encoder {
 
   /** Name and message; from `enhanced_error_serialization` on the stack, the cause and properties of its own, too. */
   copyError(error) {
-    const description = entry(ERROR, `${error.name}`, `${error.message}`);
+    const description = entry(ERROR, `${error.name}`, `${error.message}`, undefined, undefined);
     const marker = this.remember(error, this.mark(description));
     if (!flag("enhanced_error_serialization")) return marker;
     const { stack } = error;
@@ -298,7 +298,6 @@ class Decoder {
   made = new SafeMap();
   /** Stubs that arrived. */
   stubs;
-  seen = new SafeSet();
 
   constructor(session, markers, descriptions, stubs) {
     this.session = session;

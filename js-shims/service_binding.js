@@ -3,7 +3,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { BYTES, TEXT } from "ext:holm/body.js";
-import { finishInterface, streams } from "ext:holm/engine.js";
+import { finishInterface, streams, url as urls } from "ext:holm/engine.js";
 import { DurableObject, WorkerEntrypoint } from "ext:holm/entrypoints.js";
 import { flag } from "ext:holm/environment.js";
 import { exchange } from "ext:holm/fetch.js";
@@ -14,7 +14,6 @@ import { parseUrl, Response, responseBody } from "ext:holm/response.js";
 import { entrypointCall, ofInstance, ofObject, Session } from "ext:holm/rpc_session.js";
 import { propertyOf } from "ext:holm/rpc_stubs.js";
 import { dataCloneError } from "ext:holm/rpc_values.js";
-import { url as urls } from "ext:holm/engine.js";
 
 const {
   Error,

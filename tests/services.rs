@@ -124,8 +124,8 @@ fn a_call_is_an_invocation_with_a_record_and_subrequests_of_its_own() {
     let project = Project::empty();
     let callee = "import { WorkerEntrypoint } from 'cloudflare:workers';
 export default class extends WorkerEntrypoint {
-  fetch() { for (const end = performance.now(), n = { i: 0 }; n.i < 20_000_000; n.i++); return new Response('spun'); }
-  spin() { for (let i = 0; i < 20_000_000; i++); return 'spun'; }
+  fetch() { for (const end = performance.now(), n = { i: 0 }; n.i < 60_000_000; n.i++); return new Response('spun'); }
+  spin() { for (let i = 0; i < 60_000_000; i++); return 'spun'; }
 }";
     let caller = "export default { async fetch(request, env) {
   const { pathname } = new URL(request.url);
@@ -139,9 +139,9 @@ export default class extends WorkerEntrypoint {
 } };";
     let workers = [
         add(&project, "caller", caller, &to("callee"), "tenant = \"acme\"\nlimits = { subrequests = 3 }"),
-        add(&project, "callee", callee, "", "tenant = \"acme\"\nlimits = { cpu_ms = 1000 }"),
+        add(&project, "callee", callee, "", "tenant = \"acme\"\nlimits = { cpu_ms = 5000 }"),
     ];
-    let serve = serve(&project, "cpu_ms = 1000", &workers);
+    let serve = serve(&project, "cpu_ms = 5000", &workers);
     assert_eq!(ask(&serve, "caller", "/both").text(), "spun");
     let (own, fetched, spun) = (serve.invocation("/both"), serve.invocation("x/fetched"), serve.invocation("/spin"));
     let name = |record: &serde_json::Value| (record["worker"].clone(), record["outcome"].clone());
@@ -287,4 +287,79 @@ fn what_is_in_flight_can_call_services_while_the_server_drains() {
         answer.join().unwrap()
     });
     assert_eq!(answer.text(), "greeter: /late");
+}
+
+// --- sessions beside each other
+
+const TALKATIVE: &str = "import { RpcTarget, WorkerEntrypoint } from 'cloudflare:workers';
+class Account extends RpcTarget {
+  #sum = 0;
+  #tell;
+  constructor(tell) { super(); this.#tell = tell.dup(); }
+  async add(n) { this.#sum += n; await this.#tell(this.#sum); return this.#sum; }
+  [Symbol.dispose]() { this.#tell[Symbol.dispose](); }
+}
+export default class extends WorkerEntrypoint {
+  open(tell) { return new Account(tell); }
+  repeat(text, times) {
+    return new ReadableStream({ type: 'bytes', pull(c) { if (times-- > 0) c.enqueue(new TextEncoder().encode(text)); else c.close(); } });
+  }
+  async forever() { await scheduler.wait(60_000); }
+}";
+
+#[test]
+fn many_sessions_at_once_do_not_mix_and_leave_nothing_behind() {
+    let project = Project::empty();
+    let caller = "export default { async fetch(request, env) {
+  const own = Number(new URL(request.url).searchParams.get('own'));
+  const told = [];
+  using account = await env.OTHER.open((sum) => { told.push(sum); });
+  for (let n = 0; n < 5; n++) await account.add(own);
+  const text = await new Response(await env.OTHER.repeat(`${own};`, 20)).text();
+  return Response.json({ told, text: text === `${own};`.repeat(20) });
+} };";
+    let workers = [
+        add(&project, "caller", caller, &to("talkative"), "tenant = \"acme\""),
+        add(&project, "talkative", TALKATIVE, "", "tenant = \"acme\""),
+    ];
+    let serve = serve(&project, "cpu_ms = 5000", &workers);
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let serve = &serve;
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let own = client * 100 + round + 1;
+                    let answer = ask(serve, "caller", &format!("/?own={own}")).json();
+                    let told: Vec<_> = (1..=5).map(|n| n * own).collect();
+                    assert_eq!(answer, serde_json::json!({ "told": told, "text": true }));
+                }
+            });
+        }
+    });
+    let until = Instant::now() + DEADLINE;
+    while serve.metric("holm_invocations_in_flight") > 0.0 {
+        assert!(Instant::now() < until, "{}", serve.admin().get("/metrics").text());
+    }
+}
+
+#[test]
+fn a_caller_that_is_ended_ends_what_it_has_called() {
+    let project = Project::empty();
+    let caller = "export default { async fetch(request, env) {
+  const call = env.OTHER.forever();
+  const account = await env.OTHER.open(() => {});
+  for (;;) await account.add(1).then(() => { for (let i = 0; i < 10_000_000; i++); });
+} };";
+    let workers = [
+        add(&project, "caller", caller, &to("talkative"), "tenant = \"acme\"\nlimits = { cpu_ms = 200 }"),
+        add(&project, "talkative", TALKATIVE, "", "tenant = \"acme\""),
+    ];
+    let serve = serve(&project, "cpu_ms = 5000", &workers);
+    let answer = ask(&serve, "caller", "/");
+    assert_eq!((answer.status, answer.error()), (503, "cpu_exceeded"));
+    serve.invocation("/forever");
+    let until = Instant::now() + DEADLINE;
+    while serve.metric("holm_invocations_in_flight") > 0.0 {
+        assert!(Instant::now() < until, "{}", serve.admin().get("/metrics").text());
+    }
 }

@@ -69,8 +69,15 @@ fn flags_without_their_feature_are_noted() {
     assert_eq!(
         warnings(&with_date("\"2026-01-01\"", "[\"nodejs_compat\", \"precise_timers\"]")),
         [
-            "warning 3:42 `precise_timers` is experimental: what it does may change | remove it unless the worker depends on it",
+            "warning 3:42 `precise_timers` has no effect: the clock stands still while JavaScript runs | remove it to silence this warning",
         ]
     );
+    assert_eq!(
+        warnings(&with_date("\"2026-01-01\"", "[\"url_original\"]")),
+        [
+            "warning 3:25 `url_original` has no effect: URLs are those of the standard | remove it to silence this warning",
+        ]
+    );
+    assert_eq!(warnings(&with_date("\"2026-01-01\"", "[\"url_standard\", \"no_rpc\"]")), [""; 0]);
     assert_eq!(warnings(&with_date("\"2026-09-01\"", "[\"no_nodejs_compat\"]")), [""; 0]);
 }

@@ -36,7 +36,7 @@ const answers = {
     await thrown(CALLEE.echo(new WeakMap())),
     await thrown(CALLEE.echo(CALLEE.add)),
   ],
-  "/members": async ({ CALLEE, PLAIN, LOOSE }) => ({
+  "/members": async ({ CALLEE, PLAIN, LOOSE, ROOM }) => ({
     missing: await thrown(CALLEE.missing()),
     own: await thrown(CALLEE.own()),
     inherited: [CALLEE.hasOwnProperty("add"), String(CALLEE.add)],
@@ -46,6 +46,7 @@ const answers = {
     property: await CALLEE.version,
     object: [await PLAIN.double(4), await PLAIN.who("Ada"), await thrown(PLAIN.double(1, 2)), await thrown(PLAIN.missing())],
     loose: await thrown(LOOSE.add(1, 2)),
+    room: await thrown(ROOM.add(1, 2)),
   }),
   "/targets": async ({ CALLEE }) => {
     using counter = await CALLEE.counter();

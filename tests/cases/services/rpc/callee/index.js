@@ -1,4 +1,4 @@
-import { RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
+import { DurableObject, RpcTarget, WorkerEntrypoint } from "cloudflare:workers";
 
 class Counter extends RpcTarget {
   #count = 0;
@@ -141,6 +141,12 @@ export const plain = {
   double: (n) => n * 2,
   who: (name, env, ctx) => `${name} ${typeof env} ${typeof ctx.waitUntil}`,
 };
+
+export class Room extends DurableObject {
+  add(a, b) {
+    return a + b;
+  }
+}
 
 export class Loose {
   add(a, b) {
