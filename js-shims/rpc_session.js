@@ -80,6 +80,10 @@ const EXCEPTION = 0;
 const LARGEST = 32 << 20;
 const HEADER = 4;
 
+/** How a session ends: the other side has closed it, or is gone. */
+export const CLOSED = 1;
+export const BROKEN = 2;
+
 const SESSION_OVER = "The RPC session has ended: the invocation at its other end is over.";
 
 const clone = { __proto__: null, forStorage: true };
@@ -289,7 +293,7 @@ export class Session {
   #out;
   /** @type {(() => void) | undefined} before the first message; the callee answers its event with it */
   #begin;
-  /** @type {(() => void) | undefined} after the end */
+  /** @type {((how: typeof CLOSED | typeof BROKEN) => void) | undefined} after the end */
   #onEnd;
   #isCaller;
 
@@ -381,7 +385,7 @@ export class Session {
         if (read === null) break;
         this.#accept(read[0]);
       }
-      this.end(new Error(SESSION_OVER));
+      this.end(new Error(SESSION_OVER), CLOSED);
     } catch (error) {
       if (handle !== 0) op_body_cancel(0, handle);
       this.end(error);
@@ -699,7 +703,7 @@ export class Session {
   // --- the end
 
   /** What is still waited for fails, and what the other side held is disposed. */
-  end(reason) {
+  end(reason, how = BROKEN) {
     if (this.#over !== undefined) return;
     this.#over = { __proto__: null, reason };
     this.#first = undefined;
@@ -713,7 +717,7 @@ export class Session {
     MapPrototypeForEach(exports, (exported) => exported.drop());
     op_body_close(this.#out);
     const onEnd = this.#onEnd;
-    if (onEnd !== undefined) onEnd();
+    if (onEnd !== undefined) onEnd(how);
   }
 }
 

@@ -11,7 +11,7 @@ import { headerList, MUTABLE, newHeaders, valueIn } from "ext:holm/headers.js";
 import { requireOwner } from "ext:holm/owner.js";
 import { isRequest, Request, requestParts } from "ext:holm/request.js";
 import { parseUrl, Response, responseBody } from "ext:holm/response.js";
-import { entrypointCall, ofInstance, ofObject, Session } from "ext:holm/rpc_session.js";
+import { CLOSED, entrypointCall, ofInstance, ofObject, Session } from "ext:holm/rpc_session.js";
 import { propertyOf } from "ext:holm/rpc_stubs.js";
 import { dataCloneError } from "ext:holm/rpc_values.js";
 
@@ -254,9 +254,9 @@ export function serve(owner, body, target, env, context) {
       begun = true;
       op_respond(owner, 200, "", "", out);
     },
-    onEnd() {
-      // The caller had nothing to say after all.
-      if (!begun) op_respond(owner, 200, "", "", null);
+    onEnd(how) {
+      // The caller had nothing to say after all. One that is gone is told nothing.
+      if (!begun && how === CLOSED) op_respond(owner, 200, "", "", null);
       op_wait_until_end(owner);
     },
   });

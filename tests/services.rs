@@ -357,7 +357,7 @@ fn a_caller_that_is_ended_ends_what_it_has_called() {
     let serve = serve(&project, "cpu_ms = 5000", &workers);
     let answer = ask(&serve, "caller", "/");
     assert_eq!((answer.status, answer.error()), (503, "cpu_exceeded"));
-    serve.invocation("/forever");
+    assert_eq!(serve.invocation("/forever")["outcome"], "client_gone");
     let until = Instant::now() + DEADLINE;
     while serve.metric("holm_invocations_in_flight") > 0.0 {
         assert!(Instant::now() < until, "{}", serve.admin().get("/metrics").text());
