@@ -60,6 +60,19 @@ fn warm(criterion: &mut Criterion, bench: &Bench) {
             r#"export default { async fetch() { await crypto.subtle.digest("SHA-256", new Uint8Array(8)); return new Response("Hello World"); } };"#,
         ),
         (
+            "a Cache hit from memory",
+            r#"
+const KEY = "http://bench.example/cached";
+export default {
+  async fetch() {
+    const hit = await caches.default.match(KEY);
+    if (hit !== undefined) return hit;
+    await caches.default.put(KEY, new Response("Hello World", { headers: { "cache-control": "max-age=3600" } }));
+    return new Response("Hello World");
+  },
+};"#,
+        ),
+        (
             "100 microtask hops",
             r#"export default { async fetch() { for (let i = 0; i < 100; i++) await null; return new Response("Hello World"); } };"#,
         ),

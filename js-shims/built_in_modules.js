@@ -13,6 +13,7 @@ export const lazyShim = (name) => core.createLazyLoader(`ext:holm/${name}`);
 /** @type {Record<string, () => object>} */
 const modules = {
   __proto__: null,
+  "cloudflare:sockets": lazyShim("sockets_module.js"),
   "cloudflare:workers": lazyShim("workers_module.js"),
 };
 

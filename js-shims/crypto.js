@@ -16,6 +16,7 @@ import {
   admitKeyData,
   admitWrapped,
 } from "ext:holm/crypto_policy.js";
+import { lazyShim } from "ext:holm/built_in_modules.js";
 import { load } from "ext:holm/engine.js";
 import { rehome, requireOwner } from "ext:holm/owner.js";
 
@@ -31,7 +32,9 @@ const {
   ReflectGetOwnPropertyDescriptor,
   ReflectOwnKeys,
   SafeArrayIterator,
+  StringPrototypeToUpperCase,
   SymbolIterator,
+  TypedArrayPrototypeGetBuffer,
   TypedArrayPrototypeGetByteLength,
   TypeError,
 } = primordials;
@@ -220,6 +223,32 @@ function timingSafeEqual(a, b) {
   return difference === 0;
 }
 
+/** The platform's digests are Web Crypto's and MD5. */
+function withMd5(digest) {
+  return shaped("digest", 2, {
+    method(algorithm, data) {
+      if (arguments.length < 2) return ReflectApply(digest, this, arguments);
+      try {
+        let name = algorithm;
+        if (typeof algorithm === "object" && algorithm !== null) {
+          name = algorithm.name;
+          // Read once: what is judged here is what is used.
+          if (name !== undefined) algorithm = { __proto__: null, name };
+        }
+        if (typeof name !== "string" || StringPrototypeToUpperCase(name) !== "MD5" || !isBufferSource(data)) {
+          return FunctionPrototypeCall(digest, this, algorithm, data);
+        }
+        requireOwner();
+        return PromiseResolve(TypedArrayPrototypeGetBuffer(core.ops.op_digest("MD5", viewOf(data))));
+      } catch (error) {
+        return PromiseReject(error);
+      }
+    },
+  }.method);
+}
+
+const loadDigestStream = lazyShim("digest_stream.js");
+
 let loaded;
 
 /** deno_crypto, with what user code may see of it. */
@@ -247,6 +276,7 @@ export function loadCrypto() {
   delete subtlePrototype.decapsulateBits;
   delete subtlePrototype.decapsulateKey;
   define(subtlePrototype, "timingSafeEqual", timingSafeEqual, true);
+  define(subtlePrototype, "digest", withMd5(subtlePrototype.digest), true);
 
   const cryptoPrototype = denoCrypto.Crypto.prototype;
   const { getRandomValues, randomUUID } = cryptoPrototype;
@@ -265,6 +295,14 @@ export function loadCrypto() {
   };
   define(cryptoPrototype, "getRandomValues", random.getRandomValues, true);
   define(cryptoPrototype, "randomUUID", random.randomUUID, true);
+  ObjectDefineProperty(cryptoPrototype, "DigestStream", {
+    __proto__: null,
+    get() {
+      return loadDigestStream().DigestStream;
+    },
+    enumerable: true,
+    configurable: true,
+  });
 
   loaded = {
     __proto__: null,

@@ -2,11 +2,12 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { failBody, pump, takeBody } from "ext:holm/body.js";
+import { lazyShim } from "ext:holm/built_in_modules.js";
 import { abort } from "ext:holm/engine.js";
 import { valueIn, withHeader } from "ext:holm/headers.js";
 import { currentOwner, requireOwner } from "ext:holm/owner.js";
 import { isRequest, Request, requestParts } from "ext:holm/request.js";
-import { fetchedResponse, responseBody, streamLength } from "ext:holm/response.js";
+import { fetchedResponse, responseBody, streamLength, webSockets } from "ext:holm/response.js";
 
 const {
   ObjectGetOwnPropertyDescriptor,
@@ -25,7 +26,15 @@ const reasonOf = uncurryThis(ObjectGetOwnPropertyDescriptor(AbortSignalPrototype
 
 const redirectModes = { __proto__: null, follow: 0, manual: 1, error: 2 };
 
-const toResponse = (head) => fetchedResponse(head[0], head[1], head[2], head[3], head[4], head[5]);
+const loadWebSocket = lazyShim("websocket.js");
+
+export function toResponse(head) {
+  const response = fetchedResponse(head[0], head[1], head[2], head[3], head[4], head[5]);
+  if (head[6] > 0) {
+    webSockets.give(response, loadWebSocket().newSocket(head[6], valueIn(head[4], "sec-websocket-protocol") ?? ""));
+  }
+  return response;
+}
 
 /** @returns {Promise<Response>} */
 export function fetch(input, init = undefined) {

@@ -15,7 +15,9 @@ import {
   PerformanceMark,
   PerformanceMeasure,
 } from "ext:holm/clock.js";
+import { failBody } from "ext:holm/body.js";
 import { console } from "ext:holm/console.js";
+import { waitUntil } from "ext:holm/context.js";
 import { loadCrypto } from "ext:holm/crypto.js";
 import {
   abort,
@@ -43,9 +45,10 @@ import { FormData } from "ext:holm/formdata.js";
 import { Headers } from "ext:holm/headers.js";
 import { FixedLengthStream, IdentityTransformStream } from "ext:holm/identity_streams.js";
 import { MessageChannel, MessagePort } from "ext:holm/message_channel.js";
+import { requireOwner } from "ext:holm/owner.js";
 import { Request } from "ext:holm/request.js";
 import { countReservations, structuredClone } from "ext:holm/reservations.js";
-import { Response } from "ext:holm/response.js";
+import { Response, responseBody } from "ext:holm/response.js";
 import { clearInterval, clearTimeout, scheduler, setInterval, setTimeout } from "ext:holm/timers.js";
 import { restrictWebAssembly } from "ext:holm/wasm.js";
 
@@ -55,6 +58,7 @@ const {
   ObjectFreeze,
   ObjectGetOwnPropertyDescriptor,
   ObjectHasOwn,
+  PromisePrototypeThen,
   ReflectOwnKeys,
   Symbol,
   SymbolKeyFor,
@@ -79,8 +83,36 @@ class Navigator {
   get language() {
     return "en";
   }
+
+  get languages() {
+    return LANGUAGES;
+  }
+
+  get platform() {
+    return "Linux";
+  }
+
+  /** Threads of one isolate. */
+  get hardwareConcurrency() {
+    return 1;
+  }
+
+  /** Sends data that nobody waits for the answer of. It may outlive the answer of the request, as what `waitUntil` holds. */
+  sendBeacon(url, data = null) {
+    if (arguments.length < 1) {
+      throw new TypeError("Failed to execute 'sendBeacon' on 'Navigator': 1 argument required, but only 0 present.");
+    }
+    const owner = requireOwner();
+    const sent = fetch(url, { __proto__: null, method: "POST", body: data });
+    waitUntil(owner, PromisePrototypeThen(sent, (response) => {
+      const body = responseBody(response);
+      if (body !== null) failBody(body, undefined);
+    }, () => {}));
+    return true;
+  }
 }
-finishInterface(Navigator, ["userAgent", "language"]);
+const LANGUAGES = ObjectFreeze(["en"]);
+finishInterface(Navigator, ["userAgent", "language", "languages", "platform", "hardwareConcurrency"]);
 
 let compatibilityFlags;
 const Cloudflare = ObjectFreeze({
@@ -91,11 +123,17 @@ const Cloudflare = ObjectFreeze({
 
 const compression = () => load("ext:deno_web/14_compression.js");
 
+const loadEventSource = lazyShim("eventsource.js");
+const loadCache = lazyShim("cache.js");
+const loadWebSocket = lazyShim("websocket.js");
+
 const globals = [
   eager("AbortController", () => abort.AbortController),
   eager("AbortSignal", () => abort.AbortSignal),
   eager("Blob", () => Blob),
   eager("ByteLengthQueuingStrategy", () => streams.ByteLengthQueuingStrategy),
+  lazy("Cache", () => loadCache().Cache),
+  lazy("CacheStorage", () => loadCache().CacheStorage),
   eager("CloseEvent", () => events.CloseEvent),
   eager("Cloudflare", () => Cloudflare),
   eager("CompressionStream", () => compression().CompressionStream),
@@ -108,6 +146,7 @@ const globals = [
   eager("DOMException", () => DOMException),
   eager("ErrorEvent", () => events.ErrorEvent),
   eager("Event", () => events.Event),
+  lazy("EventSource", () => loadEventSource().EventSource),
   eager("EventTarget", () => events.EventTarget),
   eager("File", () => File),
   eager("FileReader", () => load("ext:deno_web/10_filereader.js").FileReader),
@@ -146,12 +185,15 @@ const globals = [
   eager("URL", () => url.URL),
   eager("URLPattern", () => load("ext:deno_web/01_urlpattern.js").URLPattern),
   eager("URLSearchParams", () => url.URLSearchParams),
+  lazy("WebSocket", () => loadWebSocket().WebSocket),
+  lazy("WebSocketPair", () => loadWebSocket().WebSocketPair),
   eager("WorkerGlobalScope", () => WorkerGlobalScope),
   eager("WritableStream", () => streams.WritableStream),
   eager("WritableStreamDefaultController", () => streams.WritableStreamDefaultController),
   eager("WritableStreamDefaultWriter", () => streams.WritableStreamDefaultWriter),
   eager("atob", () => base64.atob),
   eager("btoa", () => base64.btoa),
+  lazy("caches", () => loadCache().caches),
   eager("clearInterval", () => clearInterval),
   eager("clearTimeout", () => clearTimeout),
   eager("console", () => console),

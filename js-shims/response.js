@@ -14,10 +14,11 @@ import {
   isEmptyBody,
   mixinBody,
   pumpAnswer,
+  streamOf,
   takeBody,
   TEXT,
 } from "ext:holm/body.js";
-import { finishInterface, streams, url as urls } from "ext:holm/engine.js";
+import { finishInterface, load, streams, url as urls } from "ext:holm/engine.js";
 import { promisedLength } from "ext:holm/identity_streams.js";
 import { ownOptions, responseOptionsAreClean } from "ext:holm/options.js";
 import { headerList, headerListFrom, IMMUTABLE, MUTABLE, newHeaders, valueIn, withHeader, withoutHeader } from "ext:holm/headers.js";
@@ -32,8 +33,9 @@ const {
   TypeError,
   uncurryThis,
 } = primordials;
-const { op_body_abort, op_body_cancel, op_body_open, op_fail, op_respond } = core.ops;
-const { readableStreamCancel } = streams;
+const { op_body_abort, op_body_cancel, op_body_open, op_fail, op_respond, op_respond_socket } = core.ops;
+const { ReadableStream, readableStreamCancel } = streams;
+const pipeThrough = uncurryThis(ReadableStream.prototype.pipeThrough);
 const { URL, URLPrototype } = urls;
 const hrefOf = uncurryThis(URLPrototype.toString);
 
@@ -49,6 +51,19 @@ const isRedirectStatus = (status) =>
 const ignore = () => {};
 const kNew = { __proto__: null };
 
+/** Filled by websocket.js: before it is loaded, nothing is a WebSocket. */
+export const webSockets = {
+  __proto__: null,
+  /** @type {(value: any) => boolean} */
+  isOne: () => false,
+  /** @type {(socket: object) => number} its number, for the answer; throws where it cannot go there */
+  answerWith: undefined,
+  /** @type {(response: Response, socket: object) => void} */
+  give: undefined,
+  /** @type {(response: Response) => object | null} */
+  heldBy: undefined,
+};
+
 /** What only few responses have. */
 class Rare {
   url = "";
@@ -57,6 +72,7 @@ class Rare {
   guard = MUTABLE;
   cf = undefined;
   encodeBody = "automatic";
+  webSocket = null;
 }
 
 /** @type {(value: any) => boolean} */
@@ -69,6 +85,8 @@ let fetchedResponse;
 let responseBody;
 /** @type {(response: Response) => string} */
 let responseList;
+/** @type {(response: Response) => number} */
+let responseStatus;
 /** @type {(original: Response, body: Body) => Response} the same head with another body, whose length is not known */
 let responseWith;
 
@@ -96,6 +114,7 @@ export class Response {
       this.#list = init.#headerList();
       if (init.#rare?.cf !== undefined) this.#ensureRare().cf = init.#rare.cf;
       if (init.#status === 0) this.#status = 200;
+      if (init.#rare !== undefined && init.#rare.webSocket !== null) this.#ensureRare().webSocket = init.#rare.webSocket;
       return;
     }
     if (typeof init !== "object" && typeof init !== "function") {
@@ -104,7 +123,16 @@ export class Response {
     const { status, statusText, headers, cf, encodeBody, webSocket } = responseOptionsAreClean()
       ? init
       : ownOptions(init, OPTIONS);
-    if (status !== undefined) this.#status = checkedStatus(status);
+    if (webSocket !== undefined && webSocket !== null) {
+      if (!webSockets.isOne(webSocket)) {
+        throw new TypeError("Failed to construct 'Response': member webSocket is not of type 'WebSocket'.");
+      }
+      if (status !== 101) throw new RangeError("Responses with a WebSocket must have status code 101.");
+      this.#status = 101;
+      this.#ensureRare().webSocket = webSocket;
+    } else if (status !== undefined) {
+      this.#status = checkedStatus(status);
+    }
     if (statusText !== undefined) this.#statusText = checkedReason(statusText);
     if (headers !== undefined) this.#list = headerListFrom(headers);
     if (cf !== undefined && cf !== null) this.#ensureRare().cf = cf;
@@ -113,9 +141,6 @@ export class Response {
         throw new TypeError(`encodeBody: unexpected value: ${encodeBody}`);
       }
       if (encodeBody === "manual") this.#ensureRare().encodeBody = encodeBody;
-    }
-    if (webSocket !== undefined && webSocket !== null) {
-      throw new TypeError("Failed to construct 'Response': 'webSocket' is not supported by this runtime yet.");
     }
   }
 
@@ -149,6 +174,15 @@ export class Response {
       if (status === 0) throw new TypeError("Response.error() cannot be sent as an answer.");
       const list = response.#headerList();
       const body = response.#body;
+      if (response.#rare !== undefined && response.#rare.webSocket !== null) {
+        op_respond_socket(owner, list, webSockets.answerWith(response.#rare.webSocket));
+        return;
+      }
+      const coding = body === null || list === "" ? null : valueIn(list, "content-encoding");
+      if (coding !== null && (response.#rare === undefined || response.#rare.encodeBody === "automatic")) {
+        respondCoded(owner, response, list, coding);
+        return;
+      }
       if (body === null) {
         op_respond(owner, status, response.#statusText, list, null);
         return;
@@ -167,6 +201,27 @@ export class Response {
         throw error;
       }
       pumpAnswer(owner, body, handle, (error) => op_fail(owner, STREAM_FAILED, error));
+    };
+
+    /** The platform encodes what a script says is encoded, unless it has done so itself (`encodeBody: "manual"`). */
+    const respondCoded = (owner, response, list, coding) => {
+      const coded = new Response(kNew);
+      coded.#status = response.#status;
+      coded.#statusText = response.#statusText;
+      coded.#ensureRare().encodeBody = "manual";
+      const body = response.#body;
+      const format = coding === "gzip" || coding === "x-gzip" ? "gzip" : coding === "deflate" ? "deflate" : "";
+      if (format === "") {
+        // Brotli is not encoded here; a client takes the body without a coding as well. Others are the script's own.
+        coded.#list = coding === "br" ? withoutHeader(list, "content-encoding") : list;
+        coded.#body = body;
+      } else {
+        const { CompressionStream } = load("ext:deno_web/14_compression.js");
+        const compressed = pipeThrough(streamOf(body), new CompressionStream(format));
+        coded.#list = withoutHeader(list, "content-length");
+        coded.#body = extractBody(compressed);
+      }
+      respond(owner, coded);
     };
 
     fetchedResponse = (status, statusText, url, redirected, headers, handle) => {
@@ -188,7 +243,14 @@ export class Response {
 
     responseBody = (response) => response.#body;
 
+    webSockets.give = (response, socket) => {
+      response.#ensureRare().webSocket = socket;
+    };
+    webSockets.heldBy = (response) => response.#rare === undefined ? null : response.#rare.webSocket;
+
     responseList = (response) => response.#headerList();
+
+    responseStatus = (response) => response.#status;
 
     responseWith = (original, body) => {
       const response = new Response(null, original);
@@ -270,12 +332,15 @@ export class Response {
   }
 
   get webSocket() {
-    void this.#status; // throws on a wrong receiver
-    return null;
+    const rare = this.#rare;
+    return rare === undefined ? null : rare.webSocket;
   }
 
   clone() {
     const body = this.#body;
+    if (this.#rare !== undefined && this.#rare.webSocket !== null) {
+      throw new TypeError("Cannot clone a response to a WebSocket handshake.");
+    }
     const copy = new Response(kNew);
     if (body !== null) copy.#body = cloneBody(body);
     copy.#status = this.#status;
@@ -340,4 +405,4 @@ export function parseUrl(input) {
   }
 }
 
-export { fetchedResponse, isResponse, respond, responseBody, responseList, responseWith };
+export { fetchedResponse, isResponse, respond, responseBody, responseList, responseStatus, responseWith };

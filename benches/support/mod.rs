@@ -11,8 +11,14 @@ use holm_apis::fetch::outbound::Exchange;
 use holm_apis::fetch::outbound::FetchError;
 use holm_apis::fetch::outbound::Outbound;
 use holm_apis::fetch::outbound::OutboundRequest;
+use holm_apis::fetch::outbound::Wire;
 use holm_apis::service::Calling;
 use holm_apis::service::Services;
+use holm_apis::tcp::interface::ConnectError;
+use holm_apis::tcp::interface::Connected;
+use holm_apis::tcp::interface::Connecting;
+use holm_apis::tcp::interface::Security;
+use holm_apis::tcp::interface::Tcp;
 use holm_host::Admission;
 use holm_host::Host;
 use holm_host::HostOptions;
@@ -37,6 +43,8 @@ use holm_isolate::WatchdogOptions;
 use holm_isolate::WorkerCode;
 use holm_isolate::WorkerParts;
 use holm_snapshot::SnapshotEngine;
+use holm_stores::cache::CacheOptions;
+use holm_stores::cache::SharedCache;
 use tokio::runtime::Runtime;
 
 /// The smallest useful worker.
@@ -84,6 +92,16 @@ impl Services for NoWorld {
     }
 }
 
+impl Tcp for NoWorld {
+    fn connect(&self, _host: String, _port: u16, _security: Security) -> Connecting<Connected> {
+        Box::pin(async { Err(ConnectError::DestinationNotAllowed) })
+    }
+
+    fn start_tls(&self, _wire: Wire, _name: String) -> Connecting<Wire> {
+        Box::pin(async { Err(ConnectError::Tls) })
+    }
+}
+
 impl Bench {
     /// On the main thread, once.
     pub fn new() -> Self {
@@ -123,6 +141,8 @@ pub fn code(source: &str) -> WorkerCode {
 
 /// The same, watched by `observer`.
 fn code_with(source: &str, observer: Arc<dyn Observer>) -> WorkerCode {
+    let options = CacheOptions { memory: 64 << 20, body: 1 << 20, disk: None };
+    let cache = SharedCache::open(options).unwrap().of_tenant("bench");
     let module = Source { kind: SourceKind::EsModule, bytes: Arc::from(source.as_bytes()), source_map: None };
     WorkerCode::from(WorkerParts {
         tenant: "bench".to_owned(),
@@ -136,6 +156,8 @@ fn code_with(source: &str, observer: Arc<dyn Observer>) -> WorkerCode {
         observer,
         outside: Arc::new(Outside {
             outbound: Arc::new(NoWorld),
+            cache,
+            tcp: Arc::new(NoWorld),
             services: Arc::new(NoWorld),
             bindings: Arc::default(),
         }),

@@ -6,9 +6,11 @@
 
 pub mod answer;
 pub mod body;
+pub mod cache;
 pub mod clock;
 pub mod compression;
 pub mod console;
+pub mod digest;
 pub mod fetch;
 pub mod html_rewriter;
 pub mod node;
@@ -19,7 +21,9 @@ pub mod reserve;
 pub mod seam;
 pub mod service;
 pub mod settings;
+pub mod tcp;
 pub mod timers;
+pub mod websocket;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -29,14 +33,18 @@ use deno_core::Extension;
 use deno_core::OpDecl;
 use holm_isolate::State;
 
+use crate::cache::interface::CacheStore;
 use crate::fetch::outbound::Outbound;
 use crate::service::ServiceBinding;
 use crate::service::Services;
+use crate::tcp::interface::Tcp;
 
 /// What the APIs need of the world, for one worker ([`holm_isolate::WorkerParts`]).
 #[derive(Clone)]
 pub struct Outside {
     pub outbound: Arc<dyn Outbound>,
+    pub cache: Arc<dyn CacheStore>,
+    pub tcp: Arc<dyn Tcp>,
     pub services: Arc<dyn Services>,
     /// What `env` has of them.
     pub bindings: Arc<[ServiceBinding]>,
@@ -65,12 +73,19 @@ deno_core::extension!(
         body::op_body_take,
         body::op_body_take_text,
         body::op_body_write,
+        cache::op_cache_delete,
+        cache::op_cache_match,
+        cache::op_cache_put,
         clock::op_clock_now,
         clock::op_clock_origin,
         compression::op_compression_finish,
         compression::op_compression_new,
         compression::op_compression_write,
         console::op_log,
+        digest::op_digest,
+        digest::op_digest_finish,
+        digest::op_digest_new,
+        digest::op_digest_update,
         fetch::op_fetch,
         fetch::op_fetch_data,
         fetch::op_operation_cancel,
@@ -122,8 +137,21 @@ deno_core::extension!(
         service::op_service_names,
         settings::op_env,
         settings::op_settings,
+        tcp::op_tcp_close,
+        tcp::op_tcp_connect,
+        tcp::op_tcp_finish,
+        tcp::op_tcp_read,
+        tcp::op_tcp_start_tls,
+        tcp::op_tcp_write,
         timers::op_timer_cancel,
         timers::op_timer_start,
+        websocket::op_respond_socket,
+        websocket::op_socket_accept,
+        websocket::op_socket_close,
+        websocket::op_socket_over,
+        websocket::op_socket_pair,
+        websocket::op_socket_receive,
+        websocket::op_socket_send,
     ],
     esm_entry_point = "ext:holm/entry.js",
     esm = [
@@ -163,7 +191,10 @@ deno_core::extension!(
 /// Shims that an isolate loads when it first needs them, sorted by their specifiers. They are no part of the snapshot: a worker
 /// that does without pays nothing. The engine takes their texts as they are, which have to be ASCII for that.
 pub static LAZY_SHIMS: &[(&str, &str)] = &[
+    ("ext:holm/cache.js", include_str!("../../js-shims/cache.js")),
+    ("ext:holm/digest_stream.js", include_str!("../../js-shims/digest_stream.js")),
     ("ext:holm/entrypoints.js", include_str!("../../js-shims/entrypoints.js")),
+    ("ext:holm/eventsource.js", include_str!("../../js-shims/eventsource.js")),
     ("ext:holm/html_rewriter.js", include_str!("../../js-shims/html_rewriter.js")),
     ("ext:holm/node_natives.js", include_str!("../../js-shims/node_natives.js")),
     ("ext:holm/rpc_session.js", include_str!("../../js-shims/rpc_session.js")),
@@ -171,6 +202,8 @@ pub static LAZY_SHIMS: &[(&str, &str)] = &[
     ("ext:holm/rpc_values.js", include_str!("../../js-shims/rpc_values.js")),
     ("ext:holm/service_binding.js", include_str!("../../js-shims/service_binding.js")),
     ("ext:holm/service_worker.js", include_str!("../../js-shims/service_worker.js")),
+    ("ext:holm/sockets_module.js", include_str!("../../js-shims/sockets_module.js")),
+    ("ext:holm/websocket.js", include_str!("../../js-shims/websocket.js")),
     ("ext:holm/workers_module.js", include_str!("../../js-shims/workers_module.js")),
 ];
 

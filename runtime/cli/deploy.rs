@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use holm_apis::Outside;
+use holm_apis::cache::interface::CacheStore;
 use holm_apis::service::ServiceBinding;
 use holm_config::bundle::Bundle;
 use holm_config::bundle::ModuleKind;
@@ -48,6 +49,8 @@ pub(super) struct Deployment {
     pub(super) limits: Limits,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) outbound: HttpOutbound,
+    /// Its tenant's.
+    pub(super) cache: Arc<dyn CacheStore>,
     /// What answers in its place when it asks for that.
     pub(super) origin: Option<Arc<dyn Origin>>,
     pub(super) services: HostServices,
@@ -58,8 +61,20 @@ pub(super) struct Deployment {
 
 impl Deployment {
     pub(super) fn into_worker(self) -> Arc<Worker> {
-        let Self { name, tenant, bundle, compatibility, vars, limits, observer, outbound, origin, services, bindings } =
-            self;
+        let Self {
+            name,
+            tenant,
+            bundle,
+            compatibility,
+            vars,
+            limits,
+            observer,
+            outbound,
+            cache,
+            origin,
+            services,
+            bindings,
+        } = self;
         let modules: HashMap<String, Source> = bundle
             .modules
             .into_iter()
@@ -80,7 +95,9 @@ impl Deployment {
             limits: isolate_limits(&limits),
             observer,
             outside: Arc::new(Outside {
-                outbound: Arc::new(outbound),
+                outbound: Arc::new(outbound.clone()),
+                cache,
+                tcp: Arc::new(outbound),
                 services: Arc::new(services),
                 bindings: bindings.into(),
             }),

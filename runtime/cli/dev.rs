@@ -55,6 +55,7 @@ use super::process;
 use super::process::Process;
 use super::process::ProcessOptions;
 use super::services::HostServices;
+use super::settings;
 use super::terminal::Style;
 use super::terminal::Terminal;
 use super::watch::Watch;
@@ -103,6 +104,7 @@ fn start(
         isolation,
         admission: process::admission(&limits),
         egress: Egress::PublicAndLoopback,
+        cache: settings::cache(&limits, None),
         watchdog,
     };
     let process = Process::start(engine, &runtime, options)?;
@@ -301,6 +303,7 @@ impl Dev {
             limits,
             observer: Arc::new(self.terminal),
             outbound,
+            cache: self.process.cache.of_tenant(&project.name),
             origin: None,
             services,
             bindings: super::services::bindings(&project.bindings.services),

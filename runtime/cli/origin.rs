@@ -56,6 +56,9 @@ impl Origin for HttpOrigin {
         }
         let cdn_loop = Some(holm_isolate::next_loop(&headers));
         let (redirect, decoding) = (Redirect::Manual, Decoding::Manual);
+        // What the origin switches to, nobody here could pass on.
+        let mut headers = headers;
+        headers.remove(http::header::UPGRADE);
         let request = OutboundRequest { method, url, headers, body, redirect, max_hops: 1, decoding, cdn_loop };
         let exchange = self.outbound.fetch(request);
         Box::pin(async move {

@@ -22,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use holm_host::Host;
 use holm_host::Worker;
+use holm_isolate::AnswerSocket;
 use holm_isolate::Body;
 use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
@@ -350,11 +351,13 @@ async fn run(
     } else {
         Body::stream(Counted { body, ticket: Arc::clone(ticket), count: Ticket::came_in })
     };
-    host.dispatch(
-        worker,
-        FetchRequest { method, url, headers, body, cf, cpu, called: None, ticket: Arc::clone(ticket) },
-    )
-    .await
+    let request = FetchRequest { method, url, headers, body, cf, cpu, called: None, ticket: Arc::clone(ticket) };
+    let response = host.dispatch(worker, request).await?;
+    if response.extensions().get::<AnswerSocket>().is_some() {
+        let message = "WebSockets do not reach a tenant whose workers run in a process of their own, as they do for ten minutes after repeated crashes.";
+        return Err(Failure::new(Outcome::Exception, message));
+    }
+    Ok(response)
 }
 
 fn counted(body: Body, ticket: Arc<Ticket>, count: fn(&Ticket, usize)) -> Body {

@@ -16,6 +16,8 @@ use holm_isolate::Watchdog;
 use holm_isolate::WatchdogOptions;
 use holm_metrics::Registry;
 use holm_snapshot::SnapshotEngine;
+use holm_stores::cache::CacheOptions;
+use holm_stores::cache::SharedCache;
 use holm_stores::fetch::Egress;
 use holm_stores::fetch::EgressPolicy;
 use holm_stores::fetch::HttpOutbound;
@@ -29,6 +31,8 @@ pub(super) struct Process {
     pub(super) host: Host,
     /// Each worker gets connections of its own from it.
     pub(super) outbound: HttpOutbound,
+    /// Each tenant gets a view of its own.
+    pub(super) cache: SharedCache,
     /// The numbers of the workers.
     pub(super) registry: Arc<Registry>,
     pub(super) census: Census,
@@ -40,6 +44,7 @@ pub(super) struct ProcessOptions {
     pub(super) isolation: Isolation,
     pub(super) admission: Admission,
     pub(super) egress: Egress,
+    pub(super) cache: CacheOptions,
     pub(super) watchdog: WatchdogOptions,
 }
 
@@ -77,7 +82,7 @@ impl Process {
         runtime: &Runtime,
         options: ProcessOptions,
     ) -> anyhow::Result<Self> {
-        let ProcessOptions { isolation, admission, egress, watchdog } = options;
+        let ProcessOptions { isolation, admission, egress, cache, watchdog } = options;
         let (watchdog, census) = (Watchdog::start(watchdog)?, Census::default());
         let isolate = IsolateOptions {
             engine,
@@ -87,11 +92,12 @@ impl Process {
         };
         let policy = EgressPolicy { egress, ..EgressPolicy::default() };
         let outbound = HttpOutbound::new(OutboundOptions { policy, ..OutboundOptions::default() })?;
+        let cache = SharedCache::open(cache)?;
         let host = {
             let _entered = runtime.enter();
             Host::new(HostOptions { isolate, isolation, admission })
         };
-        Ok(Self { host, outbound, registry: Registry::new(Outcome::CODES), census, watchdog })
+        Ok(Self { host, outbound, cache, registry: Registry::new(Outcome::CODES), census, watchdog })
     }
 }
 

@@ -128,6 +128,7 @@ fn start(config: &ServerConfig, watchdog: WatchdogOptions) -> Result<(Runtime, P
         isolation: settings::isolation(config),
         admission: process::admission(&config.limits),
         egress: settings::egress(config.egress),
+        cache: settings::cache(&config.limits, config.cache_directory.as_deref()),
         watchdog,
     };
     let process = Process::start(engine, &runtime, options).map_err(failure)?;

@@ -1,8 +1,10 @@
 //! What a server's configuration means for the parts of its process.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holm_config::limits::Limits;
 use holm_config::server::Certificate;
 use holm_config::server::Listen;
 use holm_config::server::Seeing;
@@ -13,6 +15,8 @@ use holm_front::CertificateFiles;
 use holm_front::CpuHeader;
 use holm_front::Options;
 use holm_host::Isolation;
+use holm_stores::cache::CacheOptions;
+use holm_stores::cache::DiskOptions;
 use holm_stores::fetch::Egress;
 
 /// What a process takes from its configuration once, when it starts.
@@ -23,6 +27,7 @@ pub(super) struct Lasting<'a> {
     drain: Duration,
     expose_cpu: bool,
     usage: Option<&'a Usage>,
+    cache_directory: Option<&'a Path>,
     largest_memory_mb: u64,
 }
 
@@ -37,6 +42,7 @@ impl<'a> Lasting<'a> {
             drain: config.drain,
             expose_cpu,
             usage: config.usage.as_ref(),
+            cache_directory: config.cache_directory.as_deref(),
             largest_memory_mb: largest_memory_mb(config),
         }
     }
@@ -54,6 +60,17 @@ pub(super) fn isolation(config: &ServerConfig) -> Isolation {
         memory_bytes: limits.isolates_memory_mb << 20,
         idle: Duration::from_secs(limits.isolate_idle_seconds),
         spares: usize::try_from(limits.spare_isolates).unwrap_or(0),
+    }
+}
+
+/// The bounds of the caches.
+pub(super) fn cache(limits: &Limits, directory: Option<&Path>) -> CacheOptions {
+    let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    CacheOptions {
+        memory: size(limits.cache_memory_mb << 20),
+        body: size(limits.cache_body_bytes),
+        disk: directory
+            .map(|directory| DiskOptions { directory: directory.to_owned(), bytes: limits.cache_disk_mb << 20 }),
     }
 }
 

@@ -319,6 +319,7 @@ fn deploy(
     let origin = policy.origin.map(|origin| super::origin::origin(&process.outbound, &limits, origin.as_str()));
     Deployment {
         observer: Arc::new(observer),
+        cache: process.cache.of_tenant(&tenant),
         name: settings.name,
         tenant,
         bundle,

@@ -124,6 +124,9 @@ limits! {
     request_header_bytes: "all headers of one request", Bytes, Server, 131_072, 1_024..=1_048_576;
     request_one_header_bytes: "one header of one request", Bytes, Server, 16_384, 256..=1_048_576;
     request_headers: "headers of one request; the crumbs of a cookie count as one", Count, Server, 100, 8..=4_096;
+    cache_memory_mb: "responses that caches keep in memory, of all workers", Mebibytes, Server, 128, 1..=1_048_576;
+    cache_disk_mb: "responses that caches keep on disk, where `[cache] directory` says so", Mebibytes, Server, 4_096, 1..=16_777_216;
+    cache_body_bytes: "body of one cached response", Bytes, Server, 16_777_216, 1_024..=536_870_912;
     response_header_bytes: "all headers of one response", Bytes, Server, 131_072, 1_024..=1_048_576;
 }
 

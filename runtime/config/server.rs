@@ -39,6 +39,8 @@ pub struct ServerConfig {
     pub seeing: Seeing,
     /// Where usage is written down, if it is.
     pub usage: Option<Usage>,
+    /// Where cached responses are kept on disk, if they are.
+    pub cache_directory: Option<PathBuf>,
     /// Where none of them may go, whatever is within reach.
     pub denied: Destinations,
     /// Ceilings and defaults for every worker.

@@ -23,6 +23,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
+use parking_lot::Mutex;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 
@@ -36,6 +37,7 @@ use crate::shutdown::ShutdownSignal;
 use crate::streams;
 use crate::streams::Streams;
 use crate::tls::TlsSession;
+use crate::websocket::Switched;
 
 /// What answers the requests of a connection: the door, or the admin router.
 pub(crate) trait Service: Clone + Send + Sync + 'static {
@@ -69,6 +71,8 @@ pub(crate) struct Connection {
     multiplexed: AtomicBool,
     uploads: AtomicBool,
     drains: AtomicBool,
+    /// What it has switched to.
+    switched: Mutex<Option<Switched>>,
 }
 
 /// What a connection waits for.
@@ -106,6 +110,7 @@ impl Connection {
             multiplexed: AtomicBool::new(false),
             uploads: AtomicBool::new(false),
             drains: AtomicBool::new(false),
+            switched: Mutex::new(None),
         }
     }
 
@@ -180,6 +185,11 @@ impl Connection {
     /// The body of the request was read to its end.
     pub(crate) fn note_body_end(&self) {
         self.uploads.store(false, Ordering::Relaxed);
+    }
+
+    /// Its answer of status 101 is about to be written.
+    pub(crate) fn switch(&self, switched: Switched) {
+        *self.switched.lock() = Some(switched);
     }
 
     fn begin(self: &Arc<Self>, request: &Request<hyper::body::Incoming>) -> InFlight {
@@ -280,7 +290,7 @@ pub(crate) async fn serve<S: Service>(
             Ok::<_, Infallible>(response.map(|body| Reply::new(body, in_flight)))
         }
     });
-    let mut http = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut http = pin!(protocol.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut deadlines = pin!(Deadlines::new(&options.timeouts));
     if let Some(until) = signal.until() {
         connection.drains.store(true, Ordering::Relaxed);
@@ -296,7 +306,7 @@ pub(crate) async fn serve<S: Service>(
                     }
                     tracing::debug!(peer = %connection.peer, error, "connection failed");
                 }
-                return;
+                break;
             }
             step = std::future::poll_fn(|cx| deadlines.as_mut().poll(cx, &connection)) => match step {
                 Step::Finish => http.as_mut().graceful_shutdown(),
@@ -314,5 +324,9 @@ pub(crate) async fn serve<S: Service>(
                 deadlines.as_mut().drain(until);
             }
         }
+    }
+    let switched = connection.switched.lock().take();
+    if let Some(switched) = switched {
+        switched.run(signal).await;
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use holm_isolate::AnswerSocket;
 use holm_isolate::Body;
 use holm_isolate::Failure;
 use holm_isolate::Outcome;
@@ -34,6 +35,7 @@ use crate::status::Problem;
 use crate::status::Refusal;
 use crate::upload;
 use crate::upload::Received;
+use crate::websocket::Handshake;
 use crate::workers::Incoming;
 use crate::workers::TurnedAway;
 use crate::workers::Workers;
@@ -47,6 +49,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// What an answer has cost, where the operator wants it told.
 const CPU_US: HeaderName = HeaderName::from_static("x-holm-cpu-us");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// A WebSocket goes to a client that has asked for one.
+const NO_WEBSOCKET: &str = "the worker answered with a WebSocket, but the request is no WebSocket handshake over HTTP/1.1: check its `upgrade` header first";
 
 pub(crate) struct Door<W> {
     workers: W,
@@ -119,6 +124,7 @@ impl<W: Workers> Door<W> {
             return Err(Refusal::Misdirected.into());
         }
         let worker = self.workers.route(https, target.host(), parts.uri.path()).ok_or(Refusal::UnknownHost)?;
+        let handshake = Handshake::asked(&mut parts);
         screened.apply(&mut parts.headers, parts.version, target.host_and_port());
         if options.client_headers == ClientHeaders::Replace {
             speak_for_client(&mut parts.headers, connection, https, id);
@@ -140,13 +146,23 @@ impl<W: Workers> Door<W> {
             ticket: Arc::clone(&ticket),
         };
         match self.workers.dispatch(&worker, event).await {
-            Ok(mut response) => match unsendable(&mut response, options.limits.answer_header_bytes) {
-                None => Ok(response),
-                Some(why) => {
+            Ok(mut response) => {
+                let socket = response.extensions_mut().remove::<AnswerSocket>();
+                let why = match (&socket, &handshake) {
+                    (Some(_), None) => Some(NO_WEBSOCKET.to_owned()),
+                    _ => unsendable(&mut response, socket.is_some(), options.limits.answer_header_bytes),
+                };
+                if let Some(why) = why {
                     ticket.cannot_send(&why);
-                    Err(Failure::new(Outcome::Exception, why).into())
+                    return Err(Failure::new(Outcome::Exception, why).into());
                 }
-            },
+                if let (Some(socket), Some(handshake)) = (socket, handshake)
+                    && let Some(switched) = handshake.answer(&mut response, &socket, &ticket)
+                {
+                    connection.switch(switched);
+                }
+                Ok(response)
+            }
             Err(failure) => {
                 if !ticket.has_begun() {
                     let request = TurnedAway { method: &parts.method, target: &parts.uri, ticket: &ticket };
@@ -179,9 +195,9 @@ fn speak_for_client(headers: &mut HeaderMap, connection: &Connection, https: boo
 }
 
 /// Makes a worker's answer fit to be sent, or says why it is not.
-fn unsendable(response: &mut Response<Body>, header_bytes: usize) -> Option<String> {
+fn unsendable(response: &mut Response<Body>, switches: bool, header_bytes: usize) -> Option<String> {
     let status = response.status();
-    if status.is_informational() {
+    if status.is_informational() && !switches {
         // HTTP has no way to send it: a status below 200 announces another answer.
         let status = status.as_u16();
         return Some(format!("the worker answered with status {status}, which ends no request: use 200 or above"));

@@ -26,6 +26,7 @@ mod status;
 mod streams;
 mod tls;
 mod upload;
+mod websocket;
 mod workers;
 
 pub use certificates::CertError;

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::Account;
+use crate::AnswerSocket;
 use crate::Body;
 use crate::BodyError;
 use crate::BodyStream;
@@ -378,6 +379,9 @@ impl Client {
             }
             (parts, body) => {
                 self.leaves = false;
+                if let Some(socket) = parts.extensions.get::<AnswerSocket>() {
+                    socket.watch(Arc::clone(&status.gone).notified_owned());
+                }
                 http::Response::from_parts(parts, body)
             }
         }

@@ -16,6 +16,7 @@ use crate::Ticket;
 use crate::memory::Charge;
 use crate::message::Answered;
 use crate::message::Reply;
+use crate::socket::AnsweredSocket;
 
 /// An invocation that has not ended.
 pub(crate) struct Invocation {
@@ -45,8 +46,10 @@ pub(crate) struct Invocation {
     pub(crate) deadline: Instant,
     /// `waitUntil` promises that are pending.
     pub(crate) waiting: u32,
-    /// Bodies that JavaScript still writes for the answer.
+    /// What of the answer JavaScript still writes: bodies, a WebSocket.
     pub(crate) writing: u32,
+    /// The WebSocket that it has answered with.
+    pub(crate) socket: Option<AnsweredSocket>,
     pub(crate) operations: u32,
     /// One permit for each subrequest that may wait for its response at the same time; `None` before the first.
     pub(crate) connecting: Option<Arc<Semaphore>>,

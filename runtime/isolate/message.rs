@@ -30,6 +30,8 @@ pub(crate) enum Message {
     PoolDone(u32, u64),
     /// The client of this invocation went away before the end of the answer.
     ClientGone(u32),
+    /// The client of the WebSocket that this invocation has answered with is gone.
+    SocketOver(u32),
     /// Finish what runs, then end.
     Retire,
 }

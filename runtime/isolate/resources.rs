@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::Creator;
 use crate::State;
 use crate::StateError;
 use crate::state::Owner;
@@ -62,7 +63,11 @@ impl State {
     /// When it is another invocation's, or is gone.
     pub fn resource<T: 'static>(&self, owner: Owner, id: u32) -> Result<Rc<T>, StateError> {
         let owned = self.resources.owned.borrow();
-        let resource = owned.get(&owner).and_then(|of_owner| of_owner.get(&id)).ok_or(StateError::Ended)?;
+        let Some(resource) = owned.get(&owner).and_then(|of_owner| of_owner.get(&id)) else {
+            let another = owned.iter().find(|(_, of_owner)| of_owner.contains_key(&id)).map(|(owner, _)| *owner);
+            let created = another.map_or(Creator::Ended, Creator::Request);
+            return Err(StateError::DifferentRequest { created, used: owner });
+        };
         Rc::clone(resource).downcast::<T>().map_err(|_| StateError::Ended)
     }
 

@@ -273,6 +273,10 @@ impl Isolate {
             Message::CompleteHere(id) => self.complete_here(id),
             Message::PoolDone(id, cpu_ns) => self.on_pool_done(id, cpu_ns),
             Message::ClientGone(owner) => self.on_client_gone(owner),
+            Message::SocketOver(owner) => {
+                self.state.wire_over(owner);
+                self.end_if_done(owner);
+            }
             Message::Retire => self.condemn(),
             event @ Message::Event(_) => self.refuse(event),
         }
@@ -508,6 +512,7 @@ impl Isolate {
             deadline,
             waiting: 0,
             writing: 0,
+            socket: None,
             operations: 0,
             connecting: None,
             pooled: 0,

@@ -134,6 +134,9 @@ pub enum StateError {
     #[class(type)]
     #[error("The stream's reader has gone away.")]
     ReaderGone,
+    #[class(type)]
+    #[error("The WebSocket has already been accepted, or used in a response.")]
+    SocketUsed,
     #[class(generic)]
     #[error("Too many subrequests.")]
     TooManySubrequests,

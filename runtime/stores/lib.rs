@@ -2,4 +2,5 @@
 //!
 //! Nothing here knows V8. Every call arrives as owned data, runs on the front runtime and answers with owned data.
 
+pub mod cache;
 pub mod fetch;

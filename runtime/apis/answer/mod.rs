@@ -7,7 +7,9 @@ use holm_isolate::Body;
 use holm_isolate::Failure;
 use holm_isolate::Level;
 use holm_isolate::Outcome;
+use holm_isolate::State;
 use holm_isolate::StateError;
+use http::HeaderMap;
 use http::StatusCode;
 
 use crate::seam;
@@ -45,13 +47,7 @@ pub fn op_respond<'s>(
 ) -> Result<(), AnswerError> {
     let state = seam::state(scope)?;
     let status = StatusCode::from_u16(status).map_err(|_| AnswerError::Status)?;
-    let list = headers.len();
-    let headers = seam::headers_from(&headers)?;
-    // The front would not send more. In the list a header has one separator less than two, and four on the wire.
-    let (bytes, most) = (list + 2 * headers.len() + 1, state.answer_header_bytes());
-    if bytes > most {
-        return Err(AnswerError::HeadersTooLarge(most));
-    }
+    let headers = response_head(&state, &headers)?;
     let body = if body.is_null_or_undefined() {
         Body::Empty
     } else if let Ok(text) = v8::Local::<v8::String>::try_from(body) {
@@ -74,6 +70,14 @@ pub fn op_respond<'s>(
     }
     state.answer(owner, response)?;
     Ok(())
+}
+
+/// The headers of an answer, if the front would send so many.
+pub(crate) fn response_head(state: &State, list: &[u8]) -> Result<HeaderMap, AnswerError> {
+    let headers = seam::headers_from(list)?;
+    // In the list a header has one separator less than two, and four on the wire.
+    let (bytes, most) = (list.len() + 2 * headers.len() + 1, state.answer_header_bytes());
+    if bytes > most { Err(AnswerError::HeadersTooLarge(most)) } else { Ok(headers) }
 }
 
 /// The invocation failed. 0: it threw. 1: no handler. 2: its answer is no `Response`. 3: a promise of `waitUntil` was rejected.

@@ -10,9 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deno_core::op2;
 use deno_core::v8;
+use holm_isolate::Account;
 use holm_isolate::Body;
+use holm_isolate::Coupling;
 use holm_isolate::Owner;
+use holm_isolate::Role;
 use holm_isolate::Settle;
+use holm_isolate::Settled;
+use holm_isolate::SocketEnd;
 use holm_isolate::State;
 use holm_isolate::StateError;
 use http::HeaderMap;
@@ -30,6 +35,7 @@ use crate::fetch::outbound::Outbound;
 use crate::fetch::outbound::OutboundRequest;
 use crate::fetch::outbound::OutboundResponse;
 use crate::fetch::outbound::Redirect;
+use crate::fetch::outbound::Wire;
 use crate::seam;
 use crate::seam::HeaderError;
 
@@ -54,7 +60,7 @@ pub enum StartError {
 }
 
 /// Starts an exchange; answers `[operation, promise]`. The promise's value is
-/// `[status, statusText, url, redirected, headers, body]`.
+/// `[status, statusText, url, redirected, headers, body, socket]`; 0 for no body and no WebSocket.
 #[op2]
 pub fn op_fetch<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -82,7 +88,8 @@ pub fn op_fetch<'s>(
     let cdn_loop = Some(state.request(owner, |_, _, headers, _| holm_isolate::next_loop(headers))?);
     let request = OutboundRequest { method, url, headers, body, redirect, max_hops, decoding, cdn_loop };
     let connecting = state.connecting(owner)?;
-    let (id, promise) = state.start(scope, owner, exchanged(outbound.fetch(request), connecting, owner))?;
+    let memory = Arc::clone(state.memory());
+    let (id, promise) = state.start(scope, owner, exchanged(outbound.fetch(request), connecting, owner, memory))?;
     let id = v8::Integer::new_from_unsigned(scope, id).into();
     Ok(v8::Array::new_with_elements(scope, &[id, promise]).into())
 }
@@ -111,15 +118,26 @@ pub(crate) fn request_body(
 }
 
 /// The exchange, once few enough others of the invocation wait for the head of their response.
-async fn exchanged(exchange: Exchange, connecting: Arc<Semaphore>, owner: Owner) -> Settle {
+async fn exchanged(exchange: Exchange, connecting: Arc<Semaphore>, owner: Owner, memory: Arc<Account>) -> Settle {
     let result = match connecting.acquire().await {
         Ok(_permit) => exchange.await,
         Err(_) => Err(FetchError::ConnectionLost),
     };
     match result {
-        Ok(response) => Box::new(move |scope, state| Ok(exchanged_value(scope, state, owner, response))),
+        Ok(mut response) => {
+            let socket = response.upgraded.take().map(|wire| coupled(wire, &memory));
+            Box::new(move |scope, state| exchanged_value(scope, state, owner, response, socket))
+        }
         Err(error) => seam::reject(error.to_string()),
     }
+}
+
+/// A WebSocket over an upgraded connection: the end that is the script's. Dropping it ends the connection.
+fn coupled(wire: Wire, memory: &Arc<Account>) -> SocketEnd {
+    let (script, end) = holm_isolate::socket_pair(memory);
+    let coupling = Coupling { role: Role::Client, ticket: None };
+    tokio::spawn(holm_isolate::couple(wire, end, coupling, std::future::pending()));
+    script
 }
 
 fn exchanged_value<'s>(
@@ -127,10 +145,16 @@ fn exchanged_value<'s>(
     state: &State,
     owner: Owner,
     response: OutboundResponse,
-) -> v8::Local<'s, v8::Value> {
+    socket: Option<SocketEnd>,
+) -> Settled<'s> {
     state.charge_redirects(owner, response.hops.saturating_sub(1));
     let url = response.url.to_string();
-    response_value(scope, state, owner, &url, response)
+    let socket = match socket.map(|end| state.add_socket(owner, end)) {
+        Some(Ok(socket)) => socket,
+        Some(Err(error)) => return Err(seam::type_error(scope, &error.to_string())),
+        None => 0,
+    };
+    Ok(response_value(scope, state, owner, &url, response, socket))
 }
 
 fn response_value<'s>(
@@ -139,6 +163,7 @@ fn response_value<'s>(
     owner: Owner,
     url: &str,
     response: OutboundResponse,
+    socket: u32,
 ) -> v8::Local<'s, v8::Value> {
     let OutboundResponse { status, headers, body, hops, .. } = response;
     let body = state.add_body(owner, body);
@@ -149,6 +174,7 @@ fn response_value<'s>(
         v8::Boolean::new(scope, hops > 1).into(),
         seam::headers_to(scope, &headers),
         v8::Integer::new_from_unsigned(scope, body).into(),
+        v8::Integer::new_from_unsigned(scope, socket).into(),
     ];
     seam::inner_list(scope, &values)
 }
@@ -175,8 +201,9 @@ pub fn op_fetch_data<'s>(
         body: Body::from(Bytes::from(data.bytes)),
         url: http::Uri::default(),
         hops: 1,
+        upgraded: None,
     };
-    Ok(response_value(scope, &state, owner, url, response))
+    Ok(response_value(scope, &state, owner, url, response, 0))
 }
 
 #[op2(fast)]

@@ -3,7 +3,10 @@
 //! The implementation lives in `holm-stores`; an isolate sees only this trait. Every call crosses the seam as owned data.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
 
 use holm_isolate::Body;
 use http::HeaderMap;
@@ -11,6 +14,9 @@ use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
 use http::Uri;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
 
 /// A future that the front runtime drives. Dropping it aborts the exchange.
 pub type Exchange = Pin<Box<dyn Future<Output = Result<OutboundResponse, FetchError>> + Send + 'static>>;
@@ -62,7 +68,16 @@ pub struct OutboundResponse {
     pub url: Uri,
     /// Exchanges made: 1 without a redirect.
     pub hops: u32,
+    /// The connection, once it has switched to the WebSocket protocol (status 101). A request asks for that by `upgrade: websocket`.
+    pub upgraded: Option<Wire>,
 }
+
+/// A connection whose bytes belong to whoever holds it.
+pub struct Wire(Pin<Box<dyn Stream>>);
+
+trait Stream: AsyncRead + AsyncWrite + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
 
 /// Why there is no response. Each text is what JavaScript sees in its `TypeError`.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -86,6 +101,8 @@ pub enum FetchError {
     HeadTooLarge,
     #[error("fetch failed: the connection was lost")]
     ConnectionLost,
+    #[error("fetch failed: the server answered the WebSocket handshake with something else")]
+    Handshake,
     #[error("fetch failed: unexpected redirect")]
     UnexpectedRedirect,
     #[error("Too many redirects.")]
@@ -98,4 +115,38 @@ pub enum FetchError {
     BodyNotRepeatable,
     #[error("fetch failed: invalid request: {0}")]
     InvalidRequest(String),
+}
+
+// === impl Wire ===
+
+impl Wire {
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        Self(Box::pin(stream))
+    }
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.as_mut().poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_shutdown(cx)
+    }
 }

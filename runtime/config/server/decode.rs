@@ -29,6 +29,7 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
     let server = fields.at("server");
     let limits = fields.at("limits").map_or_else(Limits::default, |at| server_limits(&at, &mut report));
     let usage = fields.at("usage").and_then(|at| usage(&at, &directory, &mut report));
+    let cache_directory = fields.at("cache").and_then(|at| cache(&at, &directory, &mut report));
     let certificates = list(fields.at("certificate"), &mut report, |at, report| certificate(at, &directory, report));
     let workers = list(fields.at("worker"), &mut report, |at, report| worker::decode(at, &directory, &limits, report));
     fields.finish(&mut report);
@@ -55,6 +56,7 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
             log_clients: server.log_clients.unwrap_or(false),
         },
         usage,
+        cache_directory,
         limits,
         certificates: certificates.into_iter().map(|certificate| certificate.value).collect(),
         workers: workers.into_iter().map(|worker| worker.value).collect(),
@@ -196,6 +198,14 @@ fn usage(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> Option<Usage
         interval: Duration::from_secs(interval.unwrap_or(USAGE_INTERVAL.default)),
         rotate_bytes: rotate.unwrap_or(USAGE_ROTATE.default),
     })
+}
+
+/// `[cache]`.
+fn cache(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> Option<PathBuf> {
+    let mut fields = Fields::new(at, report)?;
+    let path: Option<String> = fields.required("directory", report);
+    fields.finish(report);
+    Some(directory.join(path?))
 }
 
 fn certificate(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> Option<Certificate> {

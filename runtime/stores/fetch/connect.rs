@@ -63,6 +63,7 @@ type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, ConnectFailure>> + Se
 #[derive(Clone)]
 pub(super) struct Connector {
     https: HttpsConnector<VettedTcp>,
+    gate: Arc<Gate>,
     deadline: Duration,
 }
 
@@ -110,8 +111,27 @@ impl Connector {
             .with_tls_config(tls)
             .https_or_http()
             .enable_all_versions()
-            .wrap_connector(VettedTcp { gate });
-        Self { https, deadline: options.connect_timeout }
+            .wrap_connector(VettedTcp { gate: Arc::clone(&gate) });
+        Self { https, gate, deadline: options.connect_timeout }
+    }
+
+    /// A connection to a host and a port, for whatever protocol.
+    pub(super) async fn tcp(&self, host: &str, port: u16) -> Result<CountedStream, ConnectFailure> {
+        let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let url = Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query("/").build();
+        let url = url.map_err(|_| ConnectFailure::Resolve)?;
+        let connecting = VettedTcp { gate: Arc::clone(&self.gate) }.call(url);
+        tokio::time::timeout(self.deadline, connecting).await.unwrap_or(Err(ConnectFailure::Connect))
+    }
+
+    /// The same gate and bounds; servers are not offered HTTP/2.
+    pub(super) fn http1_only(&self, tls: ClientConfig) -> Self {
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(VettedTcp { gate: Arc::clone(&self.gate) });
+        Self { https, gate: Arc::clone(&self.gate), deadline: self.deadline }
     }
 }
 
@@ -255,6 +275,14 @@ fn is_localhost(name: &str) -> bool {
 }
 
 // === impl CountedStream ===
+
+impl CountedStream {
+    /// Of the other side, and of this one.
+    pub(super) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        let stream = self.stream.inner();
+        Ok((stream.peer_addr()?, stream.local_addr()?))
+    }
+}
 
 impl Connection for CountedStream {
     fn connected(&self) -> Connected {

@@ -41,6 +41,7 @@ use super::redirect;
 use super::redirect::Hop;
 use super::redirect::MAX_REDIRECTS;
 use super::redirect::Source;
+use super::websocket;
 
 pub(super) async fn run(
     client: Arc<Client<Connector, Body>>,
@@ -55,10 +56,14 @@ pub(super) async fn run(
         return Err(FetchError::TooManySubrequests);
     }
     let url = checked(request.url)?;
+    let asks_for_websocket = websocket::is_asked_for(&request.headers);
     let mut headers = request.headers;
     let signature = Signature { worker: sender.options.worker_id.as_ref(), cdn_loop: request.cdn_loop.as_ref() };
     headers::outgoing(&mut headers, request.decoding, signature);
 
+    if asks_for_websocket {
+        return websocket::open(&sender, url, headers, request.decoding).await;
+    }
     if request.redirect != Redirect::Follow {
         let response = sender.send(request.method, url.clone(), headers, request.body).await?;
         if request.redirect == Redirect::Error && redirect::is_redirect(response.status()) {
@@ -89,7 +94,7 @@ pub(super) async fn run(
 }
 
 /// What each exchange of a call uses.
-struct Sender {
+pub(super) struct Sender {
     client: Arc<Client<Connector, Body>>,
     options: Arc<OutboundOptions>,
 }
@@ -98,6 +103,22 @@ struct Sender {
 
 impl Sender {
     async fn send(
+        &self,
+        method: Method,
+        url: Uri,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Response<Incoming>, FetchError> {
+        let response = self.exchange(method, url, headers, body).await?;
+        // Nobody asked for another protocol.
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(FetchError::ConnectionLost);
+        }
+        Ok(response)
+    }
+
+    /// The response, whatever its status is.
+    pub(super) async fn exchange(
         &self,
         method: Method,
         url: Uri,
@@ -110,12 +131,7 @@ impl Sender {
         *request.method_mut() = method;
         *request.uri_mut() = url;
         *request.headers_mut() = headers;
-        let response = self.head(self.client.request(request), &progress).await?;
-        // Nobody asked for another protocol.
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(FetchError::ConnectionLost);
-        }
-        Ok(response)
+        self.head(self.client.request(request), &progress).await
     }
 
     /// The head of the response, unless nothing moves for too long.
@@ -131,7 +147,13 @@ impl Sender {
         }
     }
 
-    fn answer(&self, response: Response<Incoming>, url: Uri, hops: u32, decoding: Decoding) -> OutboundResponse {
+    pub(super) fn answer(
+        &self,
+        response: Response<Incoming>,
+        url: Uri,
+        hops: u32,
+        decoding: Decoding,
+    ) -> OutboundResponse {
         let (head, body) = response.into_parts();
         let (status, mut headers) = (head.status, head.headers);
         headers::incoming(&mut headers);
@@ -148,7 +170,7 @@ impl Sender {
             }
             None => decode::untouched(body),
         };
-        OutboundResponse { status, headers, body, url, hops }
+        OutboundResponse { status, headers, body, url, hops, upgraded: None }
     }
 }
 

@@ -5,6 +5,7 @@
 //! headers    what goes on the wire, what comes off it     decode     what JavaScript reads
 //! connect    name lookup, TCP, TLS: every new socket      egress     which places may be reached
 //! resolve    from a name to addresses                     coding     how a content coding is undone
+//! websocket  the handshake of an outgoing WebSocket     tcp        `connect()`
 //! ```
 //!
 //! Invariant: a socket exists only to an address that [`EgressPolicy`] permitted, whatever the name, literal or redirect
@@ -18,8 +19,11 @@ mod exchange;
 mod headers;
 mod redirect;
 mod resolve;
+mod tcp;
+mod websocket;
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use holm_apis::fetch::outbound::Exchange;
@@ -94,6 +98,9 @@ pub struct OutboundOptions {
 #[derive(Clone)]
 pub struct HttpOutbound {
     client: Arc<Client<Connector, Body>>,
+    /// Makes connections that may switch protocols; there is none before the first of them.
+    switching: Arc<OnceLock<Client<Connector, Body>>>,
+    connector: Connector,
     /// Without ALPN names, which the connector adds.
     tls: ClientConfig,
     options: Arc<OutboundOptions>,
@@ -171,6 +178,7 @@ impl HttpOutbound {
     }
 
     fn with_tls(tls: ClientConfig, options: Arc<OutboundOptions>) -> Self {
+        let connector = Connector::new(tls.clone(), &options);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -183,13 +191,28 @@ impl HttpOutbound {
             .http2_max_header_list_size(H2_HEAD)
             .http2_keep_alive_interval(H2_PING_AFTER)
             .http2_keep_alive_timeout(H2_PING_TIMEOUT)
-            .build(Connector::new(tls.clone(), &options));
-        Self { client: Arc::new(client), tls, options }
+            .build(connector.clone());
+        Self { client: Arc::new(client), switching: Arc::default(), connector, tls, options }
+    }
+
+    /// The client for what may switch to another protocol: HTTP/1.1, a new connection each.
+    fn switching(&self) -> &Client<Connector, Body> {
+        self.switching.get_or_init(|| {
+            Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_max_idle_per_host(0)
+                .http1_max_buf_size(H1_HEAD)
+                .http1_max_headers(H1_HEADERS)
+                .build(self.connector.http1_only(self.tls.clone()))
+        })
     }
 }
 
 impl Outbound for HttpOutbound {
     fn fetch(&self, request: OutboundRequest) -> Exchange {
+        if websocket::is_asked_for(&request.headers) {
+            return Box::pin(exchange::run(self.switching().clone().into(), self.options.clone(), request));
+        }
         Box::pin(exchange::run(self.client.clone(), self.options.clone(), request))
     }
 }
