@@ -12,9 +12,11 @@ const {
   ObjectDefineProperty,
   ObjectPrototypeIsPrototypeOf,
   PromisePrototypeThen,
+  PromiseReject,
   PromiseResolve,
   SymbolFor,
   TypeError,
+  uncurryThis,
 } = primordials;
 
 /** What Holm's own files put in place of deno_core's event loop. Filled while the snapshot is made. */
@@ -101,6 +103,24 @@ for (const name of ["kNodeWebStreamsState", "kNodeWebStreamsType", "kNodeMessagi
     delete Interface.prototype[streams[name]];
   }
 }
+
+/** The platform's way to read at least so many elements into a view. */
+const readInto = uncurryThis(streams.ReadableStreamBYOBReader.prototype.read);
+ObjectDefineProperty(streams.ReadableStreamBYOBReader.prototype, "readAtLeast", {
+  __proto__: null,
+  value: {
+    readAtLeast(minElements, view) {
+      const min = +minElements;
+      if (!(min >= 1)) {
+        return PromiseReject(new TypeError(`Requested invalid minimum number of elements to read (${minElements}).`));
+      }
+      return readInto(this, view, { __proto__: null, min });
+    },
+  }.readAtLeast,
+  writable: true,
+  enumerable: false,
+  configurable: true,
+});
 
 // Part of deno_web's model of a document tree, which nothing calls.
 delete events.EventTarget.prototype.getParent;

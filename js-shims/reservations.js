@@ -5,7 +5,7 @@
 // make resizable buffers too.
 
 import { core, primordials } from "ext:core/mod.js";
-import { structuredClone as engineClone } from "ext:holm/engine.js";
+import { DOMException, structuredClone as engineClone, webidl } from "ext:holm/engine.js";
 
 const {
   ArrayBuffer: EngineArrayBuffer,
@@ -34,6 +34,7 @@ const {
 const { op_reserve } = core.ops;
 
 const isResizable = uncurryThis(ObjectGetOwnPropertyDescriptor(ArrayBufferPrototype, "resizable").get);
+const isDetached = uncurryThis(ObjectGetOwnPropertyDescriptor(ArrayBufferPrototype, "detached").get);
 const engineTransfer = uncurryThis(ArrayBufferPrototype.transfer);
 
 /** Whether there can be a resizable buffer in this isolate. */
@@ -102,9 +103,36 @@ function reserveWithin(clone) {
 /** HTML `structuredClone`. */
 export function structuredClone(value, options = undefined) {
   if (arguments.length === 0) return engineClone();
-  const clone = engineClone(value, options);
+  if (options === undefined) {
+    const clone = engineClone(value);
+    if (anyResizable) reserveWithin(clone);
+    return clone;
+  }
+  const { transfer } = webidl.converters.StructuredSerializeOptions(options, "Failed to execute 'structuredClone'", "Argument 2");
+  checkTransferred(transfer);
+  const clone = engineClone(value, { __proto__: null, transfer });
+  // The engine copies the buffers; what was transferred is nobody's any more.
+  for (let i = 0; i < transfer.length; i++) {
+    if (isBuffer(transfer[i]) && !isDetached(transfer[i])) engineTransfer(transfer[i], 0);
+  }
   if (anyResizable) reserveWithin(clone);
   return clone;
+}
+
+const isBuffer = (value) => ObjectPrototypeIsPrototypeOf(ArrayBufferPrototype, value);
+
+/** HTML 2.7.7: once each, and only what is still there. */
+function checkTransferred(transfer) {
+  const seen = new SafeSet();
+  for (let i = 0; i < transfer.length; i++) {
+    if (SetPrototypeHas(seen, transfer[i])) {
+      throw new DOMException("An object is in the list of what is transferred more than once.", "DataCloneError");
+    }
+    SetPrototypeAdd(seen, transfer[i]);
+    if (isBuffer(transfer[i]) && isDetached(transfer[i])) {
+      throw new DOMException("An ArrayBuffer that is detached cannot be transferred.", "DataCloneError");
+    }
+  }
 }
 
 /** Puts the counting functions in place. Idempotent: the engine may put its own back at run time. */

@@ -16,6 +16,12 @@ struct Patch {
 }
 
 const PATCHES: &[Patch] = &[
+    // `promise` is a required member (HTML 8.1.5.1).
+    Patch {
+        specifier: "ext:deno_web/02_event.js",
+        before: "    this.#promise = promise;\n    this.#reason = reason;",
+        after: "    if (promise === undefined) {\n      throw new TypeError(\n        \"Failed to construct 'PromiseRejectionEvent': required member promise is undefined.\",\n      );\n    }\n    this.#promise = promise;\n    this.#reason = reason;",
+    },
     // A sequence that is an array is read without the array iterator, as engines with native bindings do.
     Patch {
         specifier: "ext:deno_webidl/00_webidl.js",
