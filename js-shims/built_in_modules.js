@@ -5,7 +5,7 @@
 // names are also in runtime/config/built_in_modules.rs, for the bundler.
 
 import { core } from "ext:core/mod.js";
-import { nodeModule } from "ext:holm/node.js";
+import { nodeModule, nodeServer } from "ext:holm/node.js";
 
 /** The exports of a shim that is not in the snapshot. */
 export const lazyShim = (name) => core.createLazyLoader(`ext:holm/${name}`);
@@ -13,6 +13,7 @@ export const lazyShim = (name) => core.createLazyLoader(`ext:holm/${name}`);
 /** @type {Record<string, () => object>} */
 const modules = {
   __proto__: null,
+  "cloudflare:node": nodeServer,
   "cloudflare:sockets": lazyShim("sockets_module.js"),
   "cloudflare:workers": lazyShim("workers_module.js"),
 };

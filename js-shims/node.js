@@ -47,6 +47,16 @@ export function nodeModule(specifier) {
   return ObjectAssign({ __proto__: null }, exports, { __proto__: null, default: exports, "module.exports": exports });
 }
 
+/** The exports of `cloudflare:node`: servers of `node:http` as handlers of requests. */
+export function nodeServer() {
+  if (!flag("nodejs_compat")) {
+    throw new Error(
+      "The module \"cloudflare:node\" needs the compatibility flag \"nodejs_compat\", or a compatibility date from 2026-08-04 on.",
+    );
+  }
+  return loaded().builtin("internal/holm/http/bridge");
+}
+
 function define(name, value) {
   ObjectDefineProperty(globalThis, name, {
     __proto__: null,

@@ -9,13 +9,14 @@ import { core, primordials } from "ext:core/mod.js";
 import { Blob, File } from "ext:holm/blob.js";
 import { Performance, performance, PerformanceEntry, PerformanceMark, PerformanceMeasure } from "ext:holm/clock.js";
 import { console } from "ext:holm/console.js";
+import { loadCrypto } from "ext:holm/crypto.js";
 import { abort, base64, DOMException, events, load, queueMicrotask, seams, streams, text, url } from "ext:holm/engine.js";
 import { fetch } from "ext:holm/fetch.js";
 import { FormData } from "ext:holm/formdata.js";
 import { Headers } from "ext:holm/headers.js";
 import { MessageChannel, MessagePort } from "ext:holm/message_channel.js";
 import { clearImmediate, Immediate, nodeTimers, setImmediate, Timeout } from "ext:holm/node_timers.js";
-import { currentOwner } from "ext:holm/owner.js";
+import { currentOwner, requireOwner } from "ext:holm/owner.js";
 import { Request } from "ext:holm/request.js";
 import { structuredClone } from "ext:holm/reservations.js";
 import { Response } from "ext:holm/response.js";
@@ -29,20 +30,59 @@ const {
   ObjectKeys,
   ReflectApply,
   ReflectOwnKeys,
+  TypedArrayPrototypeGetBuffer,
+  TypedArrayPrototypeGetByteLength,
+  TypedArrayPrototypeGetByteOffset,
   TypeError,
 } = primordials;
 const { getAsyncContext, setAsyncContext } = core;
 const {
   op_env,
+  op_node_bundle_names,
+  op_node_bundle_read,
+  op_node_cipher,
+  op_node_cipher_aad,
+  op_node_cipher_finish,
+  op_node_cipher_info,
+  op_node_cipher_padding,
+  op_node_cipher_tag,
+  op_node_cipher_update,
   op_node_compare,
   op_node_constructor_name,
+  op_node_crc32,
   op_node_decode,
+  op_node_digest_copy,
+  op_node_digest_finish,
+  op_node_digest_update,
   op_node_encode_into,
+  op_node_hash,
+  op_node_hkdf,
+  op_node_hmac,
   op_node_index_of,
   op_node_is_valid,
+  op_node_key_agree,
+  op_node_key_generate,
+  op_node_key_numbers,
+  op_node_key_of_bytes,
+  op_node_key_of_numbers,
+  op_node_key_public,
+  op_node_key_read,
+  op_node_key_write,
+  op_node_lookup,
+  op_node_pbkdf2,
   op_node_preview_entries,
+  op_node_rsa_oaep,
   op_node_script,
+  op_node_scrypt,
+  op_node_sign,
+  op_node_timing_safe_equal,
   op_node_utf8_length,
+  op_node_verify,
+  op_node_watch_end,
+  op_node_zlib_close,
+  op_node_zlib_level,
+  op_node_zlib_new,
+  op_node_zlib_write,
   op_settings,
 } = core.ops;
 
@@ -83,6 +123,13 @@ function view(value) {
   return value;
 }
 
+/** As a list that has a list's methods. */
+function list(values) {
+  const copy = [];
+  for (let i = 0; i < values.length; i++) ArrayPrototypePush(copy, values[i]);
+  return copy;
+}
+
 const bytes = {
   __proto__: null,
   decode: (buffer, encoding, start, end) => op_node_decode(view(buffer), encoding, start, end),
@@ -95,6 +142,67 @@ const bytes = {
   indexOf: (haystack, needle, from, forward) => op_node_index_of(view(haystack), view(needle), from, forward),
   isAscii: (buffer) => op_node_is_valid(view(buffer), true),
   isUtf8: (buffer) => op_node_is_valid(view(buffer), false),
+};
+
+// === Compression and cryptography ===
+
+/** Two parts of memory that do not meet: one is read while the other is written. */
+function apart(input, output) {
+  if (TypedArrayPrototypeGetBuffer(input) !== TypedArrayPrototypeGetBuffer(output)) return;
+  const from = TypedArrayPrototypeGetByteOffset(input);
+  const to = TypedArrayPrototypeGetByteOffset(output);
+  const meet = from < to + TypedArrayPrototypeGetByteLength(output) && to < from + TypedArrayPrototypeGetByteLength(input);
+  if (meet) throw new TypeError("input and output must not overlap");
+}
+
+const zlib = {
+  __proto__: null,
+  open: (mode, bits, level, dictionary) => op_node_zlib_new(mode, bits, level, view(dictionary)),
+  /** `[code, bytes read, bytes written]`. */
+  write(stream, flush, input, output) {
+    if (!core.isTypedArray(input) || !core.isTypedArray(output)) throw new TypeError("arguments must be typed arrays");
+    apart(input, output);
+    return op_node_zlib_write(stream, flush, input, output);
+  },
+  level: (stream, level) => op_node_zlib_level(stream, level),
+  close: (stream) => op_node_zlib_close(stream),
+  crc32: (buffer, before) => op_node_crc32(view(buffer), before),
+};
+
+const crypto = {
+  __proto__: null,
+  hash: (name) => op_node_hash(`${name}`),
+  hmac: (name, key) => op_node_hmac(`${name}`, view(key)),
+  digestUpdate: (digest, buffer) => op_node_digest_update(digest, view(buffer)),
+  digestCopy: (digest) => op_node_digest_copy(digest),
+  digestFinish: (digest) => op_node_digest_finish(digest),
+  pbkdf2: (hash, password, salt, iterations, length) =>
+    op_node_pbkdf2(`${hash}`, view(password), view(salt), iterations, length),
+  hkdf: (hash, key, salt, info, length) => op_node_hkdf(`${hash}`, view(key), view(salt), view(info), length),
+  scrypt: (password, salt, cost, blockSize, parallelization, length) =>
+    op_node_scrypt(view(password), view(salt), cost, blockSize, parallelization, length),
+  timingSafeEqual: (left, right) => op_node_timing_safe_equal(view(left), view(right)),
+  cipherInfo: (name) => op_node_cipher_info(`${name}`),
+  cipher: (name, encrypts, key, iv) => op_node_cipher(`${name}`, encrypts === true, view(key), view(iv)),
+  cipherUpdate: (cipher, buffer) => op_node_cipher_update(cipher, view(buffer)),
+  cipherFinish: (cipher) => op_node_cipher_finish(cipher),
+  cipherAad: (cipher, buffer) => op_node_cipher_aad(cipher, view(buffer)),
+  cipherTag: (cipher, expected) => op_node_cipher_tag(cipher, view(expected)),
+  cipherPadding: (cipher, on) => op_node_cipher_padding(cipher, on === true),
+  keyRead: (buffer, form) => op_node_key_read(view(buffer), `${form}`),
+  keyPublic: (der) => op_node_key_public(view(der)),
+  keyWrite: (der, isPrivate, form) => op_node_key_write(view(der), isPrivate === true, `${form}`),
+  keyNumbers: (der, isPrivate) => list(op_node_key_numbers(view(der), isPrivate === true)),
+  keyOfNumbers: (name, isPrivate, numbers) => op_node_key_of_numbers(`${name}`, isPrivate === true, view(numbers)),
+  keyOfScalar: (name, scalar) => op_node_key_of_bytes(`${name}`, true, view(scalar)),
+  keyOfPoint: (name, point) => op_node_key_of_bytes(`${name}`, false, view(point)),
+  keyGenerate: (name) => op_node_key_generate(`${name}`),
+  keyAgree: (own, other) => op_node_key_agree(view(own), view(other)),
+  sign: (der, hash, pss, plain, message) => op_node_sign(view(der), `${hash}`, pss === true, plain === true, view(message)),
+  verify: (der, isPrivate, hash, pss, plain, message, signature) =>
+    op_node_verify(view(der), isPrivate === true, `${hash}`, pss === true, plain === true, view(message), view(signature)),
+  rsaOaep: (der, encrypts, hash, label, message) =>
+    op_node_rsa_oaep(view(der), encrypts === true, `${hash}`, view(label), view(message)),
 };
 
 // === The async context ===
@@ -193,10 +301,19 @@ const worker = {
   environment,
   flag,
   owner: currentOwner,
+  bundleNames: () => list(op_node_bundle_names()),
+  bundleRead: (name) => op_node_bundle_read(`${name}`),
   nextTick: queueMicrotask,
   reportException: (error) => seams.reportException(error),
   onEnded: (callback) => {
     ArrayPrototypePush(endings, callback);
+  },
+  /** The addresses of a name. */
+  lookup: async (name) => list(await op_node_lookup(requireOwner(), `${name}`)),
+  /** Asks for that of the running invocation. */
+  watchEnd: () => {
+    const owner = currentOwner();
+    if (owner !== 0) op_node_watch_end(owner);
   },
 };
 
@@ -235,6 +352,10 @@ const web = {
   atob: base64.atob,
   btoa: base64.btoa,
   console,
+  // Lives on the engine's C++ heap; made when it is first asked for.
+  get crypto() {
+    return loadCrypto().singleton();
+  },
   fetch,
   performance,
   structuredClone,
@@ -251,6 +372,8 @@ const natives = ObjectFreeze({
   __proto__: null,
   values: ObjectFreeze(values),
   bytes: ObjectFreeze(bytes),
+  zlib: ObjectFreeze(zlib),
+  crypto: ObjectFreeze(crypto),
   context: ObjectFreeze(context),
   worker: ObjectFreeze(worker),
   timers: ObjectFreeze({ __proto__: null, ...nodeTimers, setImmediate, clearImmediate, Immediate, Timeout }),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use holm_apis::Outside;
 use holm_apis::fetch::outbound::Exchange;
 use holm_apis::fetch::outbound::FetchError;
+use holm_apis::fetch::outbound::Lookup;
 use holm_apis::fetch::outbound::Outbound;
 use holm_apis::fetch::outbound::OutboundRequest;
 use holm_apis::fetch::outbound::Wire;
@@ -82,6 +83,10 @@ struct NoWorld;
 
 impl Outbound for NoWorld {
     fn fetch(&self, _request: OutboundRequest) -> Exchange {
+        Box::pin(async { Err(FetchError::DestinationNotAllowed) })
+    }
+
+    fn lookup(&self, _name: String) -> Lookup {
         Box::pin(async { Err(FetchError::DestinationNotAllowed) })
     }
 }

@@ -17,9 +17,11 @@ const FILES = `
   stream stream/consumers stream/promises string_decoder sys url util util/types zlib
   internal/assert internal/assert/assertion_error internal/assert/calltracker internal/assert/myers_diff
   internal/assert/utils internal/buffer internal/cli_table internal/console/constructor internal/constants
-  internal/errors internal/events/abort_listener internal/events/symbols internal/fixed_queue internal/mime
+  fs fs/promises internal/errors internal/events/abort_listener internal/events/symbols internal/fixed_queue internal/fs/cp/cp internal/fs/cp/cp-sync internal/fs/dir
+  internal/fs/promises internal/fs/read/context internal/fs/rimraf internal/fs/streams internal/fs/sync_write_stream
+  internal/fs/utils internal/mime
   internal/querystring internal/streams/add-abort-signal internal/streams/compose internal/streams/destroy
-  internal/streams/duplex internal/streams/duplexify internal/streams/duplexpair internal/streams/end-of-stream
+  internal/streams/duplex internal/streams/duplexify internal/streams/duplexpair internal/streams/end-of-stream internal/streams/fast-utf8-stream
   internal/streams/from internal/streams/lazy_transform internal/streams/legacy internal/streams/operators
   internal/streams/passthrough internal/streams/pipeline internal/streams/readable internal/streams/state
   internal/streams/transform internal/streams/utils internal/streams/writable internal/util internal/util/colors
@@ -46,9 +48,10 @@ try {
       return /^class\\b/.test(Function.prototype.toString.call(member)) || (member.prototype && Object.keys(member.prototype).length > 0)
         ? "class " + name : name;
     }).filter(Boolean);
-    for (const name of ${JSON.stringify(stubModules())}) stubs[name] = list(require(name));
+    for (const name of ${JSON.stringify(stubModules())}) stubs[name] = list(require("node:" + name));
     const constants = { os: { ...os, signals: os.signals, errno: os.errno }, fs, crypto, zlib, trace };
-    process.stdout.write(JSON.stringify({ natives, constants, errors, stubs }));`;
+    const { METHODS, STATUS_CODES } = require("http");
+    process.stdout.write(JSON.stringify({ natives, constants, errors, stubs, http: { METHODS, STATUS_CODES } }));`;
   const found = JSON.parse(
     execFileSync(program, ["--no-warnings", "--no-deprecation", "-e", extract], { encoding: "utf8", maxBuffer: 1 << 28 }),
   );
@@ -56,6 +59,7 @@ try {
   for (const name of FILES) write(`lib/${name}.js`, found.natives[name] ?? fail(name));
   write("lib/internal/holm/constants.js", data("constants", found.constants));
   write("lib/internal/holm/system_errors.js", data("errors", found.errors));
+  write("lib/internal/holm/http_constants.js", data("methods and status codes", found.http));
   write("lib/internal/holm/stubs.js", data("stubs", found.stubs));
   write("LICENSE", readFileSync(join(work, "package/LICENSE"), "utf8"));
   write("VERSION", `${VERSION}\n`);
@@ -66,8 +70,8 @@ try {
 /** Modules of which Holm has the names only. */
 function stubModules() {
   return [
-    "child_process", "cluster", "dgram", "domain", "http2", "inspector", "inspector/promises", "readline",
-    "readline/promises", "repl", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads",
+    "child_process", "cluster", "dgram", "domain", "http2", "inspector", "inspector/promises", "net", "readline",
+    "readline/promises", "repl", "sqlite", "test", "test/reporters", "tls", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads",
   ];
 }
 

@@ -73,6 +73,9 @@ const BUILTINS: &[&str] = &[
     "zlib",
 ];
 
+/// These have no name without the prefix.
+const PREFIXED_ONLY: &[&str] = &["sqlite", "test", "test/reporters"];
+
 /// What a project's compatibility flags let imports name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NodeModules {
@@ -100,13 +103,16 @@ impl NodeModules {
             Self::On => true,
         };
         let name = prefixed.unwrap_or(specifier);
-        (is_on && is_builtin(name)).then_some(name)
+        (is_on && is_node_builtin(specifier)).then_some(name)
     }
 }
 
 /// Whether `specifier` (`fs`, `node:fs/promises`) names a built-in module of Node.js.
 pub(crate) fn is_node_builtin(specifier: &str) -> bool {
-    is_builtin(specifier.strip_prefix("node:").unwrap_or(specifier))
+    match specifier.strip_prefix("node:") {
+        Some(name) => is_builtin(name) || PREFIXED_ONLY.contains(&name),
+        None => is_builtin(specifier),
+    }
 }
 
 fn is_builtin(name: &str) -> bool {
@@ -127,6 +133,7 @@ mod tests {
         assert!(is_node_builtin("fs/promises"));
         assert!(is_node_builtin("node:zlib"));
         assert!(!is_node_builtin("zlib/promises"));
+        assert!(is_node_builtin("node:test") && !is_node_builtin("test"));
         assert!(!is_node_builtin("fs-extra"));
         assert!(!is_node_builtin("@scope/fs"));
     }

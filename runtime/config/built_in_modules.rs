@@ -4,7 +4,7 @@
 //! `js-shims/built_in_modules.js`.
 
 /// Those of the platform. Modules of Node.js are not judged here.
-pub const PLATFORM: &[&str] = &["cloudflare:sockets", "cloudflare:workers"];
+pub const PLATFORM: &[&str] = &["cloudflare:node", "cloudflare:sockets", "cloudflare:workers"];
 
 /// Why `specifier` cannot be imported, and what to do about it; `None` if it can.
 #[must_use]

@@ -265,6 +265,14 @@ impl State {
         })
     }
 
+    /// Tells the shim when `owner` ends.
+    ///
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn watch_end(&self, owner: Owner) -> Result<(), StateError> {
+        self.with(owner, |invocation| invocation.hooked = true)
+    }
+
     /// Tells the shim when `owner` ends, and when its client goes away.
     ///
     /// # Errors

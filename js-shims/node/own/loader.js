@@ -43,16 +43,16 @@ const holm = { __proto__: null, natives, primordials };
 // Whole modules are Node.js's own, or do what it documents; of the others `README.md` says what they leave out.
 const PUBLIC = new Set(`
   _stream_duplex _stream_passthrough _stream_readable _stream_transform _stream_writable
-  assert assert/strict async_hooks buffer console constants diagnostics_channel events module os path path/posix path/win32
+  assert assert/strict async_hooks buffer console constants crypto diagnostics_channel dns dns/promises events fs fs/promises http https module os path path/posix path/win32
   perf_hooks process punycode querystring stream stream/consumers stream/promises stream/web string_decoder sys timers
-  timers/promises url util util/types
+  timers/promises url util util/types zlib
 `.trim().split(/\s+/));
 const STUBS = new Set(`
-  child_process cluster dgram domain http2 inspector inspector/promises readline readline/promises repl trace_events tty v8 vm
-  wasi worker_threads
+  child_process cluster dgram domain http2 inspector inspector/promises net readline readline/promises repl tls
+  sqlite test test/reporters trace_events tty v8 vm wasi worker_threads
 `.trim().split(/\s+/));
 /** These have no name without `node:`. */
-const PREFIXED_ONLY = new Set(['sea', 'sqlite', 'test', 'test/reporters']);
+const PREFIXED_ONLY = new Set(['sqlite', 'test', 'test/reporters']);
 
 const cache = new Map();
 const bindings = new Map();
@@ -93,7 +93,7 @@ function bindingOf(name) {
     if (script === undefined) throw new Error(`No such binding: ${name}`);
     const module = { exports: {} };
     bindings.set(name, module.exports);
-    script.call(undefined, module.exports, requireBuiltin, module, undefined, bindingOf, primordials);
+    script.call(undefined, module.exports, requireBuiltin, module, requireBuiltin('process'), bindingOf, primordials);
     binding = module.exports;
     bindings.set(name, binding);
   }
@@ -102,13 +102,15 @@ function bindingOf(name) {
 
 const isPublic = (id) => PUBLIC.has(id) || STUBS.has(id);
 
-holm.builtinModules = Object.freeze([...PUBLIC, ...STUBS].sort());
+holm.builtinModules = Object.freeze([...PUBLIC, ...STUBS].map((id) => PREFIXED_ONLY.has(id) ? `node:${id}` : id).sort());
 holm.isBuiltin = (specifier) => {
   const prefixed = specifier.startsWith('node:');
   const id = prefixed ? specifier.slice(5) : specifier;
   return isPublic(id) && (prefixed || !PREFIXED_ONLY.has(id));
 };
 holm.require = requireBuiltin;
+/** What a module exports, if it has been loaded. */
+holm.loaded = (id) => cache.get(id)?.exports;
 
 // Nothing of it reads the environment: NODE_DEBUG of a worker's variables is not Node.js's.
 requireBuiltin('internal/util/debuglog').initializeDebugEnv(undefined);

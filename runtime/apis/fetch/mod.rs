@@ -94,7 +94,7 @@ pub fn op_fetch<'s>(
     Ok(v8::Array::new_with_elements(scope, &[id, promise]).into())
 }
 
-fn outbound(state: &State) -> Result<Arc<dyn Outbound>, StateError> {
+pub(crate) fn outbound(state: &State) -> Result<Arc<dyn Outbound>, StateError> {
     let worker = state.worker().ok_or(StateError::GlobalScope)?;
     let outside = worker.outside.downcast_ref::<Outside>().ok_or(StateError::Ended)?;
     Ok(Arc::clone(&outside.outbound))

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
@@ -21,10 +22,16 @@ use tokio::io::ReadBuf;
 /// A future that the front runtime drives. Dropping it aborts the exchange.
 pub type Exchange = Pin<Box<dyn Future<Output = Result<OutboundResponse, FetchError>> + Send + 'static>>;
 
+/// The same for the addresses of a name.
+pub type Lookup = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, FetchError>> + Send + 'static>>;
+
 /// The world's side of `fetch()`.
 pub trait Outbound: Send + Sync + 'static {
     /// Sends `request` and answers once the head of the (last) response is here.
     fn fetch(&self, request: OutboundRequest) -> Exchange;
+
+    /// The addresses of `name` that a request would be sent to.
+    fn lookup(&self, name: String) -> Lookup;
 }
 
 /// The `redirect` member of a request (WHATWG Fetch §2.2.5).

@@ -3,11 +3,18 @@
 //! The scripts are library code: they run as if the worker had brought them along, and reach the isolate only through the
 //! functions of `js-shims/node_natives.js`, which call the ops of this folder.
 
+pub mod bundle;
+pub mod crypto;
+pub mod dns;
 pub mod inspect;
 pub mod text;
+pub mod zlib;
 
 use deno_core::op2;
 use deno_core::v8;
+use holm_isolate::StateError;
+
+use crate::seam;
 
 /// What the functions around the scripts of the library are given.
 const LIBRARY: &[&str] = &["exports", "require", "module", "process", "internalBinding", "primordials"];
@@ -29,6 +36,12 @@ pub fn op_node_script<'s>(
     let Some(source) = holm_node::script(name) else { return Ok(v8::undefined(scope).into()) };
     let function = compile(scope, name, source).ok_or_else(|| ScriptError::Size(name.to_owned()))?;
     Ok(function.into())
+}
+
+/// The library is told when the invocation has ended.
+#[op2(fast)]
+pub fn op_node_watch_end(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32) -> Result<(), StateError> {
+    seam::state(scope)?.watch_end(owner)
 }
 
 fn compile<'s>(

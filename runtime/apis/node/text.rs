@@ -4,11 +4,18 @@
 
 use deno_core::op2;
 use deno_core::v8;
+use holm_isolate::Charge;
+use holm_isolate::StateError;
 use memchr::memmem;
+
+use crate::seam;
 
 /// Why there is no text.
 #[derive(Debug, thiserror::Error, deno_error::JsError)]
 pub enum TextError {
+    #[class(inherit)]
+    #[error(transparent)]
+    State(#[from] StateError),
     #[class(range)]
     #[error("Cannot create a string longer than 0x1fffffe8 characters")]
     TooLong,
@@ -72,6 +79,11 @@ pub fn op_node_decode<'s>(
         return Err(TextError::TooLong);
     }
     let normal = v8::NewStringType::Normal;
+    let _charge = match encoding {
+        Encoding::Utf8 | Encoding::Latin1 => None,
+        Encoding::Ascii | Encoding::Hex | Encoding::Base64 | Encoding::Base64Url => Some(room(scope, length)?),
+        Encoding::Utf16 => Some(room(scope, bytes.len())?),
+    };
     let text = match encoding {
         Encoding::Utf8 => v8::String::new_from_utf8(scope, bytes, normal),
         Encoding::Latin1 => v8::String::new_from_one_byte(scope, bytes, normal),
@@ -106,6 +118,12 @@ pub fn op_node_encode_into(
     let offset = offset.min(available);
     let end = offset.saturating_add(length).min(available);
     let Some(target) = bytes.get_mut(offset..end) else { return Ok(0) };
+    // Copies are made of units that are not bytes, or have to be looked at.
+    let _charge = match encoding {
+        Encoding::Utf8 => None,
+        Encoding::Latin1 | Encoding::Ascii if text.is_onebyte() => None,
+        _ => Some(room(scope, text.length().saturating_mul(3))?),
+    };
     Ok(match encoding {
         Encoding::Utf8 => text.write_utf8_v2(scope, target, v8::WriteFlags::kReplaceInvalidUtf8, None),
         Encoding::Latin1 | Encoding::Ascii => {
@@ -126,6 +144,11 @@ pub fn op_node_encode_into(
         Encoding::Hex => from_hex(&units_of(scope, text), target),
         Encoding::Base64 | Encoding::Base64Url => from_base64(&units_of(scope, text), target),
     })
+}
+
+/// Counts what an op holds while it runs.
+fn room(scope: &v8::PinScope<'_, '_>, bytes: usize) -> Result<Charge, StateError> {
+    Ok(seam::state(scope)?.memory().try_charge(bytes)?)
 }
 
 /// The low bytes of the text's units, as Node.js writes `latin1`.

@@ -42,6 +42,8 @@ use super::resolve::Resolve;
 
 /// Addresses tried for one name. A name with thousands of them would make one call a scan.
 const ADDRESSES_PER_NAME: usize = 16;
+/// The port of a connection that nobody has named.
+const HTTPS: u16 = 443;
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Why there is no connection. It says which step failed and nothing about the network behind it.
@@ -82,7 +84,7 @@ struct VettedNames {
 }
 
 /// What is decided and counted for each new connection.
-struct Gate {
+pub(super) struct Gate {
     connect_timeout: Duration,
     policy: EgressPolicy,
     resolver: Arc<dyn Resolve>,
@@ -100,19 +102,17 @@ pub(super) struct CountedStream {
 
 impl Connector {
     pub(super) fn new(tls: ClientConfig, options: &OutboundOptions) -> Self {
-        let gate = Arc::new(Gate {
-            connect_timeout: options.connect_timeout,
-            policy: options.policy.clone(),
-            resolver: Arc::clone(&options.resolver),
-            connections: Arc::new(Semaphore::new(options.connections.min(Semaphore::MAX_PERMITS))),
-            lookups: Arc::new(Semaphore::new(options.lookups.min(Semaphore::MAX_PERMITS))),
-        });
+        let gate = Arc::new(Gate::new(options));
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(VettedTcp { gate: Arc::clone(&gate) });
         Self { https, gate, deadline: options.connect_timeout }
+    }
+
+    pub(super) fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
     }
 
     /// A connection to a host and a port, for whatever protocol.
@@ -225,16 +225,7 @@ impl Service<Name> for VettedNames {
                 return Err(ConnectFailure::Denied);
             }
             let found = gate.lookup(name.as_str()).await?;
-            if found.is_empty() {
-                return Err(ConnectFailure::Resolve);
-            }
-            let permitted: Vec<_> = found
-                .into_iter()
-                .map(|address| SocketAddr::new(address, port))
-                .filter(|address| gate.policy.permits(way, *address))
-                .take(ADDRESSES_PER_NAME)
-                .collect();
-            if permitted.is_empty() { Err(ConnectFailure::Denied) } else { Ok(permitted.into_iter()) }
+            Ok(gate.permitted(found, way, port)?.into_iter())
         })
     }
 }
@@ -242,6 +233,41 @@ impl Service<Name> for VettedNames {
 // === impl Gate ===
 
 impl Gate {
+    pub(super) fn new(options: &OutboundOptions) -> Self {
+        Self {
+            connect_timeout: options.connect_timeout,
+            policy: options.policy.clone(),
+            resolver: Arc::clone(&options.resolver),
+            connections: Arc::new(Semaphore::new(options.connections.min(Semaphore::MAX_PERMITS))),
+            lookups: Arc::new(Semaphore::new(options.lookups.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// The addresses of a name, of those that a connection would be made to: others say what the network behind the host is.
+    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, ConnectFailure> {
+        if ends_in_a_number(name) {
+            return Err(ConnectFailure::Denied);
+        }
+        let way = self.policy.way(name).ok_or(ConnectFailure::Denied)?;
+        let found = tokio::time::timeout(self.connect_timeout, self.lookup(name));
+        let found = found.await.map_err(|_| ConnectFailure::Resolve)??;
+        let permitted = self.permitted(found, way, HTTPS)?;
+        Ok(permitted.into_iter().map(|address| address.ip()).collect())
+    }
+
+    fn permitted(&self, found: Vec<IpAddr>, way: Way, port: u16) -> Result<Vec<SocketAddr>, ConnectFailure> {
+        if found.is_empty() {
+            return Err(ConnectFailure::Resolve);
+        }
+        let permitted: Vec<_> = found
+            .into_iter()
+            .map(|address| SocketAddr::new(address, port))
+            .filter(|address| self.policy.permits(way, *address))
+            .take(ADDRESSES_PER_NAME)
+            .collect();
+        if permitted.is_empty() { Err(ConnectFailure::Denied) } else { Ok(permitted) }
+    }
+
     /// Decides on the host and the port, and on the address where the host is one: `HttpConnector` does not look those up.
     fn way_to(&self, url: &Uri, port: u16) -> Option<Way> {
         let host = url.host().unwrap_or_default();

@@ -27,6 +27,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use holm_apis::fetch::outbound::Exchange;
+use holm_apis::fetch::outbound::FetchError;
+use holm_apis::fetch::outbound::Lookup;
 use holm_apis::fetch::outbound::Outbound;
 use holm_apis::fetch::outbound::OutboundRequest;
 use holm_isolate::Body;
@@ -39,6 +41,7 @@ use rustls::RootCertStore;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 
+use self::connect::ConnectFailure;
 use self::connect::Connector;
 pub use self::egress::Destinations;
 pub use self::egress::Egress;
@@ -214,5 +217,15 @@ impl Outbound for HttpOutbound {
             return Box::pin(exchange::run(self.switching().clone().into(), self.options.clone(), request));
         }
         Box::pin(exchange::run(self.client.clone(), self.options.clone(), request))
+    }
+
+    fn lookup(&self, name: String) -> Lookup {
+        let gate = self.connector.gate();
+        Box::pin(async move {
+            gate.addresses(&name).await.map_err(|failure| match failure {
+                ConnectFailure::Denied => FetchError::DestinationNotAllowed,
+                ConnectFailure::Resolve | ConnectFailure::Connect | ConnectFailure::Tls => FetchError::Resolve,
+            })
+        })
     }
 }

@@ -53,6 +53,26 @@ module.exports = {
   "url",
   "waitForDebugger"
  ],
+ "net": [
+  "class BlockList",
+  "class BoundSocket",
+  "class Server",
+  "class Socket",
+  "class SocketAddress",
+  "class Stream",
+  "_createServerHandle",
+  "_normalizeArgs",
+  "connect",
+  "createConnection",
+  "createServer",
+  "getDefaultAutoSelectFamily",
+  "getDefaultAutoSelectFamilyAttemptTimeout",
+  "isIP",
+  "isIPv4",
+  "isIPv6",
+  "setDefaultAutoSelectFamily",
+  "setDefaultAutoSelectFamilyAttemptTimeout"
+ ],
  "readline": [
   "class Interface",
   "clearLine",
@@ -73,6 +93,49 @@ module.exports = {
   "isValidSyntax",
   "start",
   "writer"
+ ],
+ "sqlite": [
+  "class DatabaseSync",
+  "class Session",
+  "class StatementSync",
+  "backup"
+ ],
+ "test": [
+  "after",
+  "afterEach",
+  "before",
+  "beforeEach",
+  "describe",
+  "expectFailure",
+  "getTestContext",
+  "it",
+  "only",
+  "run",
+  "skip",
+  "suite",
+  "test",
+  "todo"
+ ],
+ "test/reporters": [
+  "dot",
+  "junit",
+  "lcov",
+  "spec",
+  "tap"
+ ],
+ "tls": [
+  "SecureContext",
+  "class Server",
+  "class TLSSocket",
+  "checkServerIdentity",
+  "connect",
+  "convertALPNProtocols",
+  "createSecureContext",
+  "createServer",
+  "getCACertificates",
+  "getCertificateCompressionAlgorithms",
+  "getCiphers",
+  "setDefaultCACertificates"
  ],
  "trace_events": [
   "createTracing",
