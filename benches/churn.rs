@@ -28,7 +28,7 @@ fn main() {
                 at_thousands.push(mib);
             }
             let isolate = IsolateHandle::start(bench.isolate_options()).unwrap();
-            isolate.load(std::sync::Arc::clone(&code)).await.unwrap();
+            isolate.load(std::sync::Arc::clone(&code), std::sync::Arc::default()).await.unwrap();
             assert!(matches!(isolate.dispatch(get("http://bench.example/")).await, Given::Answered(_)));
             isolate.retire();
             while !isolate.status().has_ended() {

@@ -32,7 +32,7 @@ export default {
     );
     let dev = Dev::start(project.path(), &[]);
     let mut client = Raw::connect(dev.address);
-    client.write("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    client.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     dev.output().wait_for("^waiting for the end$");
     drop(client);
     dev.output().wait_for("^gone: AbortError, and went on$");
@@ -73,7 +73,7 @@ fn the_subrequests_of_a_client_that_left_are_given_up() {
     let upstream = Upstream::start();
     let dev = Dev::start(project.path(), &["--var", &format!("UPSTREAM:{}", upstream.url())]);
     let mut client = Raw::connect(dev.address);
-    client.write("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    client.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     upstream.log.wait_for("^GET /hold$");
     drop(client);
     upstream.log.wait_for("^GET /hold gone$");
@@ -106,7 +106,7 @@ export default {
     );
     let dev = Dev::start(project.path(), &[]);
     let mut client = Raw::connect(dev.address);
-    client.write("POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.write("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.chunk("half of");
     drop(client);
     dev.output().wait_for("^broken: ");
@@ -119,7 +119,7 @@ fn bodies_stream_both_ways_at_once() {
     );
     let dev = Dev::start(project.path(), &[]);
     let mut client = Raw::connect(dev.address);
-    client.write("POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.write("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.chunk("first");
     client.read_until(r"first\r\n(1\r\n)?\|");
     client.chunk("second");
@@ -134,8 +134,8 @@ fn requests_follow_each_other_on_one_connection() {
         Project::worker("export default { fetch: (request) => new Response(new URL(request.url).pathname) };");
     let dev = Dev::start(project.path(), &[]);
     let mut client = Raw::connect(dev.address);
-    client.write("GET /one HTTP/1.1\r\nHost: a.example\r\n\r\nGET /two HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    client.write("GET /one HTTP/1.1\r\nHost: localhost\r\n\r\nGET /two HTTP/1.1\r\nHost: localhost\r\n\r\n");
     client.read_until("\r\n\r\n/one(?s).*\r\n\r\n/two");
-    client.write("GET /three HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n");
+    client.write("GET /three HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(client.read_to_end().ends_with("/three"));
 }

@@ -272,6 +272,39 @@ fn a_worker_that_fails_at_start_is_not_started_for_every_request() {
     wait_until(&serve, "a new version starts at once", || get(&serve, "a", "/").status == 200);
 }
 
+// --- cores
+
+#[test]
+fn busy_tenants_take_turns_on_the_cores_and_a_quiet_one_waits_for_none_of_them() {
+    let project = Project::empty();
+    let source = "export default { fetch(request) {
+  if (new URL(request.url).pathname === '/quiet') return new Response('hello');
+  let n = 0;
+  for (let i = 0; i < 400_000_000; i++) n += i & 1;
+  return new Response(String(n));
+} };";
+    let hogs = 4 + 4 * std::thread::available_parallelism().unwrap().get();
+    let mut workers: Vec<_> = (0..hogs).map(|hog| add(&project, &format!("hog-{hog}"), source, "")).collect();
+    workers.push(add(&project, "quiet", source, ""));
+    let serve = serve(&project, "cpu_ms = 60_000", &workers);
+    let cpu_us = |url: &str| serve.invocation(url)["cpu_us"].as_u64().unwrap();
+    assert_eq!(get(&serve, "hog-0", "/?alone").text(), "200000000");
+    assert_eq!(get(&serve, "quiet", "/quiet").text(), "hello");
+
+    let waiting = "holm_isolates_waiting_for_core";
+    let mut running: Vec<_> = (0..hogs).map(|hog| open(&serve, &format!("hog-{hog}"), &format!("/?{hog}."))).collect();
+    wait_until(&serve, "more are busy than there are cores", || serve.metric(waiting) >= 2.0);
+    assert_eq!(get(&serve, "quiet", "/quiet").text(), "hello");
+    assert!(serve.metric(waiting) >= 1.0, "the quiet one has waited for all of the others");
+    for request in &mut running {
+        assert!(request.read_until("200000000").starts_with("HTTP/1.1 200"));
+    }
+    wait_for(&serve, waiting, 0.0);
+    // What a turn waits for its next core is not charged; it is at least five times what it works.
+    let charged: u64 = (0..hogs).map(|hog| cpu_us(&format!("/?{hog}."))).sum();
+    assert!(charged < 3 * hogs as u64 * cpu_us("/?alone"), "{charged}");
+}
+
 // --- the end of isolates
 
 #[test]

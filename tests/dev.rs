@@ -122,6 +122,43 @@ fn a_first_version_that_does_not_build_has_an_error_page_until_it_does() {
 }
 
 #[test]
+fn requests_by_the_name_of_another_site_are_refused() {
+    let project = Project::worker(&says("one"));
+    project.write(
+        "wrangler.jsonc",
+        &config("dev", r#""dev": { "host": "Front.test" }, "routes": ["shop.test/*", "*.wild.test/*"],"#),
+    );
+    let dev = Dev::start(project.path(), &["--allow-host", "Tunnel.test"]);
+    let by = |host: &str| dev.client().get_at(host, "/");
+    for host in [
+        "localhost",
+        "LOCALHOST:8787",
+        "a.localhost",
+        "127.0.0.1",
+        "[::1]:1",
+        "192.168.1.2",
+        "front.test",
+        "tunnel.test.",
+        "shop.test",
+        "a.wild.test",
+    ] {
+        assert_eq!((by(host).status, by(host).text().as_str()), (200, "one"), "{host}");
+    }
+    for host in ["evil.test", "sub.shop.test", "localhost.evil.test", "127.0.0.1.evil.test", "eviltunnel.test"] {
+        let answer = by(host);
+        assert_eq!((answer.status, answer.error()), (403, "host_not_allowed"), "{host}");
+        dev.output().wait_for(&format!("{host} was refused.*--allow-host {host}$"));
+    }
+    project.write("wrangler.jsonc", &config("dev", r#""routes": ["moved.test/*"],"#));
+    let until = Instant::now() + DEADLINE;
+    while by("moved.test").status != 200 {
+        assert!(Instant::now() < until, "{}", dev.output().text());
+        std::thread::yield_now();
+    }
+    assert_eq!(by("shop.test").status, 403);
+}
+
+#[test]
 fn without_watching_a_save_changes_nothing() {
     let project = Project::worker(&says("one"));
     let dev = Dev::start(project.path(), &["--no-watch"]);
@@ -136,7 +173,7 @@ fn a_request_in_flight_finishes_on_the_version_it_began_with() {
     let project = Project::worker(&waits.replace("VERSION", "one"));
     let dev = Dev::start(project.path(), &[]);
     let mut begun = Raw::connect(dev.address);
-    begun.write("POST /wait HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    begun.write("POST /wait HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
     begun.chunk("the first half");
     dev.output().wait_for("^waiting$");
     project.write("index.js", &waits.replace("VERSION", "two"));

@@ -296,8 +296,8 @@ fn dev_reaches_this_machine_and_says_so() {
     let project = Project::worker(MESSENGER);
     let dev = Dev::start(project.path(), &["--no-watch"]);
     dev.output().wait_for(r"^fetch\(\) may reach this machine \(127\.0\.0\.1 and ::1\) here");
-    assert_eq!(tell_one(dev.client(), "any.example", &format!("{}/text", upstream.url())), "200 hello upstream\n");
-    assert_eq!(tell_one(dev.client(), "any.example", "http://169.254.169.254/latest/"), DENIED);
+    assert_eq!(tell_one(dev.client(), "any.localhost", &format!("{}/text", upstream.url())), "200 hello upstream\n");
+    assert_eq!(tell_one(dev.client(), "any.localhost", "http://169.254.169.254/latest/"), DENIED);
 }
 
 // --- what a request says

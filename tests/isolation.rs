@@ -69,7 +69,7 @@ fn the_io_of_a_request_that_is_in_flight_is_refused_to_another() {
     let upstream = Upstream::start();
     let dev = Dev::start(project.path(), &["--var", &format!("UPSTREAM:{}", upstream.url())]);
     let mut begun = Raw::connect(dev.address);
-    begun.write("POST /keep HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    begun.write("POST /keep HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
     begun.chunk("private");
     dev.output().wait_for("^kept$");
     let named = regex::Regex::new(r"Created by request (\d+), used by request (\d+)").unwrap();

@@ -28,6 +28,7 @@ use holm_host::Worker;
 use holm_host::WorkerSpec;
 use holm_isolate::Body;
 use holm_isolate::Census;
+use holm_isolate::Cores;
 use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
 use holm_isolate::InvocationRecord;
@@ -115,6 +116,7 @@ impl Bench {
         let options = IsolateOptions {
             engine,
             watchdog: Watchdog::start(WatchdogOptions::alone().unwrap()).unwrap(),
+            cores: Cores::of_this_machine(),
             front: runtime.handle().clone(),
             census: Census::default(),
         };

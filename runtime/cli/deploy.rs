@@ -15,6 +15,7 @@ use holm_config::limits::Limits;
 use holm_config::project::Compatibility;
 use holm_front::Incoming;
 use holm_front::TurnedAway;
+use holm_front::Unrouted;
 use holm_front::Workers;
 use holm_host::Host;
 use holm_host::Routed;
@@ -169,8 +170,8 @@ pub(super) struct HostWorkers {
 impl Workers for HostWorkers {
     type Worker = Routed;
 
-    fn route(&self, https: bool, host: &str, path: &str) -> Option<Routed> {
-        self.host.route(https, host, path)
+    fn route(&self, https: bool, host: &str, path: &str) -> Result<Routed, Unrouted> {
+        self.host.route(https, host, path).ok_or(Unrouted::Unknown)
     }
 
     async fn dispatch(&self, routed: &Routed, event: Incoming) -> Result<http::Response<Body>, Failure> {

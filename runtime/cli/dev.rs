@@ -26,6 +26,7 @@ use holm_front::Incoming;
 use holm_front::Options;
 use holm_front::Shutdown;
 use holm_front::Transport;
+use holm_front::Unrouted;
 use holm_front::Workers;
 use holm_host::Catalog;
 use holm_host::Isolation;
@@ -45,6 +46,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::DevArgs;
+use super::allowed_hosts::AllowedHosts;
 use super::deploy;
 use super::deploy::Deployment;
 use super::deploy::HostWorkers;
@@ -61,6 +63,8 @@ use super::terminal::Terminal;
 use super::watch::Watch;
 
 const DEFAULT_PORT: u16 = 8787;
+/// Of the projects, the one that requests go to.
+const SERVED: usize = 0;
 /// Requests in flight when `dev` ends.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -78,7 +82,8 @@ pub(super) fn run(args: DevArgs) -> Exit {
             return Exit::Failure;
         }
     };
-    let dev = Dev { args, terminal, limits, process, status: Arc::default(), projects: RwLock::default() };
+    let status = Arc::new(Status { errors: RwLock::default(), hosts: AllowedHosts::new(&args.allow_hosts) });
+    let dev = Dev { args, terminal, limits, process, status, projects: RwLock::default() };
     let exit = runtime.block_on(dev.run(reports));
     runtime.shutdown_timeout(Duration::from_millis(100));
     // A thread that cannot be stopped may still run: it sees nothing of the process torn down.
@@ -121,11 +126,11 @@ struct Dev {
     projects: RwLock<Vec<Running>>,
 }
 
-/// What the last builds came to.
-#[derive(Default)]
+/// What the last builds came to, and what the project that is served says of the front.
 struct Status {
     /// Of each project that is not up to date.
     errors: RwLock<BTreeMap<usize, Failure>>,
+    hosts: AllowedHosts,
 }
 
 /// One of the projects.
@@ -194,6 +199,7 @@ impl Dev {
         let (shutdown, signal) = Shutdown::new();
         let workers = DevWorkers {
             workers: HostWorkers { host: self.process.host.clone(), privates: Privates::default() },
+            terminal: self.terminal,
             status: Arc::clone(&self.status),
         };
         let options = Options { error_detail: ErrorDetail::Full, ..Options::default() };
@@ -257,6 +263,9 @@ impl Dev {
         for warning in self.missing_services(project).iter().chain(&project.warnings) {
             let style = if warning.severity == Severity::Error { Style::Red } else { Style::Yellow };
             self.terminal.line(style, &warning.to_string());
+        }
+        if index == SERVED {
+            self.status.hosts.set(project);
         }
         let mut inputs = Inputs::of(project);
         let began = Instant::now();
@@ -467,6 +476,7 @@ fn text_of(failure: &Failure) -> String {
 #[derive(Clone)]
 struct DevWorkers {
     workers: HostWorkers,
+    terminal: Terminal,
     status: Arc<Status>,
 }
 
@@ -482,8 +492,17 @@ enum Target {
 impl Workers for DevWorkers {
     type Worker = Target;
 
-    fn route(&self, https: bool, host: &str, path: &str) -> Option<Target> {
-        Some(self.workers.route(https, host, path).map_or(Target::Nothing, Target::Worker))
+    fn route(&self, https: bool, host: &str, path: &str) -> Result<Target, Unrouted> {
+        if !self.status.hosts.allows(host) {
+            if self.status.hosts.tells_of(host) {
+                let text = format!(
+                    "warning: a request for {host} was refused; if it is your name, start with --allow-host {host}"
+                );
+                self.terminal.line(Style::Yellow, &text);
+            }
+            return Err(Unrouted::HostNotAllowed);
+        }
+        Ok(self.workers.route(https, host, path).map_or(Target::Nothing, Target::Worker))
     }
 
     async fn dispatch(&self, target: &Target, event: Incoming) -> Result<http::Response<Body>, Failure> {

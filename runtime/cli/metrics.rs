@@ -288,6 +288,12 @@ impl Metrics {
     fn queues(&self, page: &mut Page) {
         page.single(
             Kind::Gauge,
+            "holm_isolates_waiting_for_core",
+            "Isolates of busy tenants that wait for a core.",
+            self.host.waiting_for_core(),
+        );
+        page.single(
+            Kind::Gauge,
             "holm_isolate_starts_waiting",
             "Starts of isolates that wait for their turn.",
             self.host.waiting_starts(),

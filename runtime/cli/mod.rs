@@ -1,5 +1,6 @@
 //! The command line: `dev`, `serve` and `build`.
 
+mod allowed_hosts;
 mod build;
 mod deploy;
 mod dev;
@@ -73,6 +74,10 @@ struct DevArgs {
     /// The address to listen on [default: dev.ip of the project, or 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     host: Option<String>,
+    /// A host name that requests may have, beside localhost, IP addresses, `dev.host` and the hosts of the project's routes; can
+    /// be given several times
+    #[arg(long = "allow-host", value_name = "NAME")]
+    allow_hosts: Vec<String>,
     /// How much of what the worker logs is shown
     #[arg(long, value_enum, default_value_t = LogLevel::Info)]
     log_level: LogLevel,

@@ -10,6 +10,7 @@ use holm_host::Host;
 use holm_host::HostOptions;
 use holm_host::Isolation;
 use holm_isolate::Census;
+use holm_isolate::Cores;
 use holm_isolate::IsolateOptions;
 use holm_isolate::Outcome;
 use holm_isolate::Watchdog;
@@ -87,6 +88,7 @@ impl Process {
         let isolate = IsolateOptions {
             engine,
             watchdog: watchdog.clone(),
+            cores: Cores::of_this_machine(),
             front: runtime.handle().clone(),
             census: census.clone(),
         };

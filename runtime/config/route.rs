@@ -101,6 +101,12 @@ impl RoutePattern {
         self.host.matches(host) && self.path.matches(path) && self.matches_scheme(https)
     }
 
+    /// Whether a request for this host, as in [`RoutePattern::matches`], can match.
+    #[must_use]
+    pub fn matches_host(&self, host: &str) -> bool {
+        self.host.matches(host)
+    }
+
     fn matches_scheme(&self, https: bool) -> bool {
         match self.scheme {
             None => true,

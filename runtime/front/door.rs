@@ -123,7 +123,7 @@ impl<W: Workers> Door<W> {
         if tls.is_some_and(|session| !session.may_serve(target.host(), options.coalescing)) {
             return Err(Refusal::Misdirected.into());
         }
-        let worker = self.workers.route(https, target.host(), parts.uri.path()).ok_or(Refusal::UnknownHost)?;
+        let worker = self.workers.route(https, target.host(), parts.uri.path())?;
         let handshake = Handshake::asked(&mut parts);
         screened.apply(&mut parts.headers, parts.version, target.host_and_port());
         if options.client_headers == ClientHeaders::Replace {

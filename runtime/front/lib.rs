@@ -48,4 +48,5 @@ pub use shutdown::Shutdown;
 pub use shutdown::ShutdownSignal;
 pub use workers::Incoming;
 pub use workers::TurnedAway;
+pub use workers::Unrouted;
 pub use workers::Workers;

@@ -7,12 +7,14 @@ use holm_isolate::Outcome;
 use http::StatusCode;
 
 use crate::authority::InvalidTarget;
+use crate::workers::Unrouted;
 
 /// What the front does not let through to a worker. The client's fault, each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     BadRequest(Cow<'static, str>),
     UnknownHost,
+    HostNotAllowed,
     Misdirected,
     ExpectationFailed,
     LoopLimit,
@@ -60,6 +62,15 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<Unrouted> for Problem {
+    fn from(unrouted: Unrouted) -> Self {
+        Self::Refused(match unrouted {
+            Unrouted::Unknown => Refusal::UnknownHost,
+            Unrouted::HostNotAllowed => Refusal::HostNotAllowed,
+        })
+    }
+}
+
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
@@ -79,8 +90,10 @@ impl Refusal {
     pub(crate) const CODES: &[&str] = &[
         "bad_request",
         "unknown_host",
+        "host_not_allowed",
         "misdirected",
         "expectation_failed",
+        "loop_limit",
         "body_too_large",
         "headers_too_large",
         "uri_too_long",
@@ -100,6 +113,12 @@ impl Refusal {
         let (status, code, explanation) = match self {
             Self::BadRequest(what) => (StatusCode::BAD_REQUEST, "bad_request", what.clone()),
             Self::UnknownHost => (StatusCode::NOT_FOUND, "unknown_host", "No worker serves this address.".into()),
+            Self::HostNotAllowed => (
+                StatusCode::FORBIDDEN,
+                "host_not_allowed",
+                "This server does not answer to the host name of the request. To allow it: holm dev --allow-host NAME"
+                    .into(),
+            ),
             Self::Misdirected => {
                 (StatusCode::MISDIRECTED_REQUEST, "misdirected", "This connection was opened for another host.".into())
             }

@@ -18,7 +18,10 @@ pub trait Workers: Clone + Send + Sync + 'static {
 
     /// The worker for a request. `host` is lower-case, without port and trailing dot; `path` is as the client sent it,
     /// without the query. Called once per request, so it reads memory only.
-    fn route(&self, https: bool, host: &str, path: &str) -> Option<Self::Worker>;
+    ///
+    /// # Errors
+    /// When none is to have it.
+    fn route(&self, https: bool, host: &str, path: &str) -> Result<Self::Worker, Unrouted>;
 
     /// Runs one fetch event up to the head of its answer. A dropped future means that the client went away before the
     /// head; a dropped response body, that it went away later (or that the answer may have no body).
@@ -35,6 +38,15 @@ pub trait Workers: Clone + Send + Sync + 'static {
 
     /// A request was answered with `failure` before an isolate took it up, so that no invocation tells of it.
     fn turned_away(&self, _worker: &Self::Worker, _request: &TurnedAway<'_>, _failure: &Failure) {}
+}
+
+/// Why a request goes to no worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrouted {
+    /// None serves this address: 404.
+    Unknown,
+    /// A development server is not to be reached by this name: 403.
+    HostNotAllowed,
 }
 
 /// A request that no isolate has seen.

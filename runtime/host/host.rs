@@ -187,6 +187,12 @@ impl Host {
         (self.inner.isolates.taken(), self.inner.spares.len())
     }
 
+    /// Isolates of busy tenants that wait for a core.
+    #[must_use]
+    pub fn waiting_for_core(&self) -> usize {
+        self.inner.spares.waiting_for_core()
+    }
+
     /// Starts of isolates that wait for their turn.
     #[must_use]
     pub fn waiting_starts(&self) -> usize {

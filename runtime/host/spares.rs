@@ -78,6 +78,11 @@ impl Spares {
         }
     }
 
+    /// Isolates, of all kinds, that wait for a core.
+    pub(crate) fn waiting_for_core(&self) -> usize {
+        self.options.cores.waiting()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.pool.lock().len()
     }

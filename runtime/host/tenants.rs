@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Weak;
 
+use holm_isolate::Recent;
 use parking_lot::Mutex;
 
 use crate::Admission;
@@ -19,6 +20,8 @@ pub(crate) struct Tenant {
     /// Starts of isolates at once: never all that the server allows, unless that is one.
     pub(crate) starts: Gate,
     pub(crate) isolates: Arc<Seats>,
+    /// What its isolates use of the CPU.
+    pub(crate) recent: Arc<Recent>,
 }
 
 /// The tenants of a host, by name.
@@ -47,6 +50,7 @@ impl Tenants {
             places: Gates::new(bounds.tenant_concurrency, bounds.tenant_queue),
             starts: Gate::new(bounds.starts / 2, bounds.start_queue),
             isolates: Seats::new(bounds.tenant_isolates),
+            recent: Arc::default(),
         });
         known.insert(name.to_owned(), Arc::downgrade(&tenant));
         tenant

@@ -270,7 +270,8 @@ impl Worker {
             NotStarted::Shed(Shed::Threads, format!("The system has no thread for an isolate: {error}.").into())
         })?;
         let running = Running::new(isolate, seats, host.now_ms());
-        let loaded = tokio::time::timeout(LONGEST_START, running.isolate.load(Arc::clone(&self.code))).await;
+        let loading = running.isolate.load(Arc::clone(&self.code), Arc::clone(&tenant.recent));
+        let loaded = tokio::time::timeout(LONGEST_START, loading).await;
         let loaded = loaded.unwrap_or_else(|_| Err(never_started()));
         if let Err(failure) = loaded {
             self.back_off.failed(&failure, Instant::now());

@@ -27,12 +27,14 @@ use crate::Body;
 use crate::BodyError;
 use crate::BodyStream;
 use crate::Census;
+use crate::Cores;
 use crate::Engine;
 use crate::Failure;
 use crate::InvocationRecord;
 use crate::Ledger;
 use crate::Outcome;
 use crate::Phase;
+use crate::Recent;
 use crate::Ticket;
 use crate::Trouble;
 use crate::Watchdog;
@@ -53,6 +55,8 @@ const STACK: usize = 4 << 20;
 pub struct IsolateOptions {
     pub engine: Arc<dyn Engine>,
     pub watchdog: Watchdog,
+    /// What its thread competes for.
+    pub cores: Cores,
     /// Drives the I/O of operations.
     pub front: tokio::runtime::Handle,
     /// Where it is entered.
@@ -130,17 +134,17 @@ impl IsolateHandle {
         Ok(Self { inbox, status })
     }
 
-    /// Makes it one of `worker`: compiles and evaluates its modules.
+    /// Makes it one of `worker`: compiles and evaluates its modules. `recent`: what its tenant uses of the CPU.
     ///
     /// # Errors
     /// When the worker fails to start; the isolate is then of no use.
-    pub async fn load(&self, worker: Arc<WorkerCode>) -> Result<(), Failure> {
+    pub async fn load(&self, worker: Arc<WorkerCode>, recent: Arc<Recent>) -> Result<(), Failure> {
         let (reply, answer) = oneshot::channel();
         let gone = || Failure::new(Outcome::Internal, "the isolate's thread ended while the worker was loaded");
         let stats = worker.observer.stats().map(Arc::clone);
         let _ = self.status.worker.set(Arc::clone(&worker));
         let abandoned = self.status.gone.notified();
-        let loaded = match self.inbox.send(Message::Load(worker, reply)) {
+        let loaded = match self.inbox.send(Message::Load(worker, recent, reply)) {
             Ok(()) => tokio::select! {
                 biased;
                 answer = answer => answer.unwrap_or_else(|_| Err(gone())),

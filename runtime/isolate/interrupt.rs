@@ -4,10 +4,12 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use deno_core::v8;
 
 use crate::State;
+use crate::cores::Runner;
 use crate::limits::HEAP_GRACE;
 
 /// Measures the isolate, and ends its turn when it is over its hard limit. Asked for by [`crate::memory::Account::ask`].
@@ -23,6 +25,20 @@ pub(crate) unsafe extern "C" fn measure(isolate: v8::UnsafeRawIsolatePtr, _data:
     // Only now may another one be asked for: the engine runs all that it has before it goes back to the script, which a
     // collection that takes longer than the watchdog's tick would keep from ever ending.
     state.memory.answered();
+}
+
+/// Waits for a core within a turn that lasts. Asked for by [`crate::cores::Runner::look`].
+pub(crate) unsafe extern "C" fn take_turns(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
+    let mut isolate = isolate;
+    // SAFETY: as above.
+    let isolate = unsafe { v8::Isolate::ref_from_raw_isolate_ptr_mut(&mut isolate) };
+    let Some(runner) = isolate.get_slot::<Arc<Runner>>().map(Arc::clone) else { return };
+    if isolate.is_execution_terminating() {
+        // Whoever is to leave need not wait first.
+        runner.answers();
+    } else {
+        runner.interrupted();
+    }
 }
 
 /// The heap's limit, watched. The engine ends the process when an allocation does not fit, so the limit is always raised; a

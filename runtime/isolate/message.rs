@@ -14,13 +14,14 @@ use tokio::sync::oneshot;
 use crate::Body;
 use crate::Called;
 use crate::Failure;
+use crate::Recent;
 use crate::Ticket;
 use crate::WorkerCode;
 
 /// One thing for the loop to do.
 pub(crate) enum Message {
     /// Turns a blank isolate into one of this worker. First, and once.
-    Load(Arc<WorkerCode>, oneshot::Sender<Result<(), Failure>>),
+    Load(Arc<WorkerCode>, Arc<Recent>, oneshot::Sender<Result<(), Failure>>),
     Event(Box<Event>),
     /// An operation is done; its promise settles in a turn of its owner.
     Complete(u32, Settle),

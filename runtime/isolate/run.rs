@@ -21,6 +21,7 @@ use crate::Outcome;
 use crate::State;
 use crate::WorkerCode;
 use crate::ambient::AmbientWaker;
+use crate::cores::Runner;
 use crate::cpu::thread_cpu_ns;
 use crate::crash;
 use crate::handle::IsolateOptions;
@@ -83,6 +84,7 @@ pub(crate) struct Isolate {
     pub(crate) context: v8::Global<v8::Context>,
     pub(crate) state: Rc<State>,
     slot: Arc<Slot>,
+    runner: Arc<Runner>,
     /// The thread's CPU time, in nanoseconds, up to which all of it has been charged.
     charged_to: u64,
     pub(crate) runtime: JsRuntime,
@@ -137,12 +139,15 @@ enum Next {
 
 impl Isolate {
     fn new(options: &IsolateOptions, inbox: Inbox, status: Arc<Status>) -> Result<Self, CannotStart> {
+        let runner = Runner::new(options.cores.clone());
+        runner.let_others_first(true);
         let ambient = Arc::new(AmbientWaker::default());
         let state = Rc::new(State::new(options.front.clone(), inbox, Arc::clone(&ambient), Arc::clone(&status.memory)));
         let mut runtime = options.engine.runtime(Rc::clone(&state));
         let context = runtime.main_context();
         let isolate = runtime.v8_isolate();
         isolate.set_slot(Rc::clone(&state));
+        isolate.set_slot(Arc::clone(&runner));
         isolate.set_promise_reject_callback(turn::on_promise_reject);
         isolate.set_host_import_module_dynamically_callback(modules::import_dynamically);
         isolate.set_host_import_module_with_phase_dynamically_callback(modules::import_in_phase);
@@ -151,7 +156,7 @@ impl Isolate {
         isolate.set_oom_error_handler(crash::on_out_of_memory);
         state.memory.belongs_to(isolate);
         let heap = HeapWatch::new(isolate, Rc::clone(&state.heap_exceeded));
-        let slot = options.watchdog.slot(isolate.thread_safe_handle(), Arc::clone(&status))?;
+        let slot = options.watchdog.slot(isolate.thread_safe_handle(), Arc::clone(&status), Arc::clone(&runner))?;
         let guard = crash::Guard::enter(Arc::clone(&status), slot.place())?;
         let hooks = {
             v8::scope_with_context!(scope, isolate, &context);
@@ -166,6 +171,7 @@ impl Isolate {
             context,
             state,
             slot,
+            runner,
             charged_to: 0,
             runtime,
             heap,
@@ -207,6 +213,9 @@ impl Isolate {
         while let Ok(message) = events.try_recv() {
             self.refuse(message);
         }
+        self.runner.rest();
+        // Nobody waits for the engine's end.
+        self.runner.let_others_first(true);
     }
 
     /// Waits for the next thing to do. Timers and messages take turns, so that neither starves the other.
@@ -256,6 +265,7 @@ impl Isolate {
                 self.alarm = None;
                 cx.waker().wake_by_ref();
             }
+            self.runner.rest();
             Poll::Pending
         })
         .await
@@ -263,7 +273,8 @@ impl Isolate {
 
     fn on_message(&mut self, message: Message) {
         match message {
-            Message::Load(worker, reply) => {
+            Message::Load(worker, recent, reply) => {
+                self.runner.belongs_to(recent);
                 let loaded = self.load(worker);
                 let _ = reply.send(loaded);
             }
@@ -340,6 +351,7 @@ impl Isolate {
             turn::run(entry, owner, self.charged_to, budget, work)
         };
         let cpu_ns = self.charge();
+        self.runner.leave(cpu_ns);
         let unmeasured = self.state.unmeasured_ns.get() + cpu_ns;
         if Duration::from_nanos(unmeasured) < MEASURE_AFTER && !self.state.memory.is_stale() {
             self.state.unmeasured_ns.set(unmeasured);
@@ -718,6 +730,7 @@ impl Drop for Isolate {
         trace::uninstall(isolate);
         isolate.remove_slot::<Rc<Modules>>();
         isolate.remove_slot::<Rc<State>>();
+        isolate.remove_slot::<Arc<Runner>>();
         self.state.forget_handles();
         *self.state.invocations.borrow_mut() = HashMap::new();
     }

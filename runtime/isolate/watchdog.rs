@@ -29,11 +29,14 @@ use crate::blame::Blamed;
 use crate::blame::Claim;
 use crate::blame::Place;
 use crate::blame::Trouble;
+use crate::cores::QUANTUM;
+use crate::cores::Runner;
 use crate::cpu::ThreadClock;
 use crate::crash;
 use crate::crash::OnCrash;
 use crate::handle::Abandonment;
 use crate::handle::Status;
+use crate::interrupt::take_turns;
 use crate::priority::Thread;
 use crate::state::Owner;
 
@@ -42,7 +45,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// Between two looks at a turn that has been given up.
 const SLOW_TICK: Duration = Duration::from_millis(50);
 /// How long the watchdog naps while turns come and go; while it naps, arming a longer budget wakes nobody.
-const NAP: Duration = Duration::from_millis(20);
+const NAP: Duration = QUANTUM;
 const NEVER: u64 = u64::MAX;
 /// A turn that has been given up is reported after so many graces: until then it may be a long sort, which ends.
 const PATIENCE: u32 = 4;
@@ -118,6 +121,7 @@ pub(crate) struct Slot {
     isolate: v8::IsolateHandle,
     /// Looked at, too, in a turn that lasts.
     memory: Arc<Account>,
+    runner: Arc<Runner>,
     /// When to look at the turn, in nanoseconds since the epoch; `NEVER` while no turn runs. Read without the lock.
     look_at: AtomicU64,
     turn: Mutex<Turn>,
@@ -127,7 +131,8 @@ pub(crate) struct Slot {
 struct Turn {
     armed: bool,
     owner: Owner,
-    /// On the thread's CPU clock.
+    /// Both on the thread's CPU clock.
+    began_ns: u64,
     deadline_ns: u64,
     /// When it was terminated first, in nanoseconds since the epoch.
     terminated_at: Option<u64>,
@@ -221,7 +226,12 @@ impl Watchdog {
     ///
     /// # Errors
     /// When nothing could bound its turns.
-    pub(crate) fn slot(&self, isolate: v8::IsolateHandle, status: Arc<Status>) -> Result<Arc<Slot>, NoClock> {
+    pub(crate) fn slot(
+        &self,
+        isolate: v8::IsolateHandle,
+        status: Arc<Status>,
+        runner: Arc<Runner>,
+    ) -> Result<Arc<Slot>, NoClock> {
         let clock = ThreadClock::of_this_thread().filter(|clock| clock.now_ns().is_some()).ok_or(NoClock)?;
         let slot = Arc::new(Slot {
             shared: Arc::clone(&self.shared),
@@ -231,6 +241,7 @@ impl Watchdog {
             isolate,
             memory: Arc::clone(&status.memory),
             status,
+            runner,
             look_at: AtomicU64::new(NEVER),
             turn: Mutex::default(),
         });
@@ -298,6 +309,7 @@ impl Shared {
                 _ => Abandonment::Crashed,
             };
             slot.status.abandon(why, owner);
+            slot.runner.give_back();
             (self.report)(Report::Stopped(Blamed { trouble, ..slot.blamed(owner) }));
         }
     }
@@ -334,17 +346,18 @@ impl Slot {
         self.blame.name(worker, tenant);
     }
 
-    /// Begins a turn of `owner` that may use `budget` of CPU time from `since` on, a time of the thread's CPU clock in
-    /// nanoseconds.
+    /// Begins a turn of `owner`, once the thread may run. It may use `budget` of CPU time from `since` on, a time of the
+    /// thread's CPU clock in nanoseconds.
     pub(crate) fn arm(&self, owner: Owner, since: u64, budget: Duration) {
         if self.shared.absent {
             return;
         }
+        self.runner.enter();
         let look_at = self.shared.now_ns().saturating_add(nanos(budget.min(NAP)));
         {
             let mut turn = self.turn.lock();
             let deadline_ns = since.saturating_add(nanos(budget));
-            *turn = Turn { armed: true, owner, deadline_ns, terminated_at: None, reported: false };
+            *turn = Turn { armed: true, owner, began_ns: since, deadline_ns, terminated_at: None, reported: false };
             self.look_at.store(look_at, Ordering::SeqCst);
         }
         self.blame.enter(owner);
@@ -377,6 +390,15 @@ impl Slot {
             self.look_at.store(NEVER, Ordering::Release);
             return NEVER;
         }
+        if self.runner.is_waiting() {
+            // It uses no time, and cannot leave its turn before it has a core.
+            if let Some(terminated_at) = &mut turn.terminated_at {
+                *terminated_at = now;
+            }
+            let look_at = now + nanos(NAP);
+            self.look_at.store(look_at, Ordering::Release);
+            return look_at;
+        }
         let used = self.clock.now_ns().unwrap_or(u64::MAX);
         let look_at = if used >= turn.deadline_ns {
             let terminated_at = *turn.terminated_at.get_or_insert(now);
@@ -384,6 +406,9 @@ impl Slot {
             now + nanos(self.escalate(&mut turn, now.saturating_sub(terminated_at)))
         } else {
             self.memory.ask();
+            if used.saturating_sub(turn.began_ns) >= nanos(QUANTUM) && self.runner.look() {
+                self.isolate.request_interrupt(take_turns, std::ptr::null_mut());
+            }
             now + turn.deadline_ns.saturating_sub(used).clamp(100_000, nanos(NAP))
         };
         self.look_at.store(look_at, Ordering::Release);
@@ -398,6 +423,7 @@ impl Slot {
         }
         if !self.status.is_abandoned() {
             self.status.abandon(Abandonment::Stuck, turn.owner);
+            self.runner.give_back();
             self.thread.demote();
             (self.shared.report)(Report::GivenUp(self.blamed(turn.owner)));
         } else if since_ns >= grace * u64::from(PATIENCE) && !turn.reported {

@@ -53,7 +53,8 @@ impl SnapshotEngine {
         holm_isolate::count_native_memory();
         let unknown = v8::V8::set_flags_from_command_line(flags(memory));
         assert!(unknown.len() <= 1, "the engine does not know these flags: {:?}", unknown.get(1..));
-        JsRuntime::init_platform(None);
+        // Its threads collect garbage and compile for all tenants, mostly for those that keep the isolates busy.
+        holm_isolate::in_background(|| JsRuntime::init_platform(None));
         Self { memory }
     }
 }

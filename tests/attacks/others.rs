@@ -30,7 +30,7 @@ pub fn cases() -> Vec<Case> {
         elsewhere("OPS-10", "tests/metrics.rs"),
         elsewhere("OPS-11", "runtime/config/server/tests.rs, tests/serve.rs"),
         elsewhere("OPS-16", "tests/metrics.rs"),
-        not_applicable("OPS-13", "`holm dev` answers whatever `Host` it is asked for"),
+        elsewhere("OPS-13", "tests/dev.rs"),
         not_applicable("OPS-22", "one process does everything"),
         not_applicable("OPS-23", "one process does everything"),
         not_applicable("OPS-25", "one process does everything"),

@@ -10,6 +10,7 @@ use holm_front::Incoming;
 use holm_front::Options;
 use holm_front::Shutdown;
 use holm_front::Transport;
+use holm_front::Unrouted;
 use holm_front::Workers;
 use holm_isolate::Body;
 use holm_isolate::Failure;
@@ -57,9 +58,9 @@ impl Drop for TellsDrop {
 impl Workers for Fake {
     type Worker = String;
 
-    fn route(&self, https: bool, host: &str, path: &str) -> Option<String> {
+    fn route(&self, https: bool, host: &str, path: &str) -> Result<String, Unrouted> {
         let known = HOSTS.contains(&host) && !path.starts_with("/unrouted");
-        known.then(|| format!("{host} {}", if https { "https" } else { "http" }))
+        known.then(|| format!("{host} {}", if https { "https" } else { "http" })).ok_or(Unrouted::Unknown)
     }
 
     async fn dispatch(&self, worker: &String, event: Incoming) -> Result<Response<Body>, Failure> {
