@@ -193,6 +193,7 @@ pub fn get(url: &str) -> FetchRequest {
         cf: None,
         cpu: None,
         called: None,
+        scheduled: None,
         ticket: Ticket::detached(),
     }
 }

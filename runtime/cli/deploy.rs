@@ -147,6 +147,8 @@ fn isolate_limits(limits: &Limits) -> holm_isolate::Limits {
         cpu: Duration::from_millis(limits.cpu_ms),
         startup_cpu: Duration::from_millis(limits.startup_cpu_ms),
         wall: Duration::from_millis(limits.wall_ms),
+        scheduled_cpu: Duration::from_millis(limits.cron_cpu_ms),
+        scheduled_wall: Duration::from_millis(limits.cron_wall_ms),
         wait_until: Duration::from_millis(limits.wait_until_ms),
         subrequests: u32::try_from(limits.subrequests).unwrap_or(u32::MAX),
         open_connections: u32::try_from(limits.open_connections).unwrap_or(u32::MAX),
@@ -167,6 +169,20 @@ pub(super) struct HostWorkers {
 
 // === impl HostWorkers ===
 
+impl HostWorkers {
+    /// Runs one event in the process that its worker's tenant has.
+    pub(super) async fn run(
+        &self,
+        worker: &Arc<Worker>,
+        request: FetchRequest,
+    ) -> Result<http::Response<Body>, Failure> {
+        match self.privates.of(worker) {
+            None => self.host.dispatch(worker, request).await,
+            Some(elsewhere) => elsewhere.dispatch(worker, request).await,
+        }
+    }
+}
+
 impl Workers for HostWorkers {
     type Worker = Routed;
 
@@ -176,10 +192,7 @@ impl Workers for HostWorkers {
 
     async fn dispatch(&self, routed: &Routed, event: Incoming) -> Result<http::Response<Body>, Failure> {
         let request = FetchRequest { cpu: routed.cpu, ..fetch_request(event) };
-        match self.privates.of(&routed.worker) {
-            None => self.host.dispatch(&routed.worker, request).await,
-            Some(elsewhere) => elsewhere.dispatch(&routed.worker, request).await,
-        }
+        self.run(&routed.worker, request).await
     }
 
     fn stats(&self, routed: &Routed) -> Option<Arc<WorkerStats>> {
@@ -214,6 +227,7 @@ pub(super) fn fetch_request(event: Incoming) -> FetchRequest {
         cf,
         cpu: None,
         called: None,
+        scheduled: None,
         ticket: event.ticket,
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use bytes::Bytes;
 use holm_bundler::Mode;
 use holm_config::diagnostic::Diagnostic;
 use holm_config::diagnostic::Severity;
@@ -20,6 +21,8 @@ use holm_config::limits::Limits;
 use holm_config::project::LoadOptions;
 use holm_config::project::Project;
 use holm_config::project::Service;
+use holm_cron::Policy;
+use holm_cron::Trigger;
 use holm_front::ErrorDetail;
 use holm_front::Front;
 use holm_front::Incoming;
@@ -37,6 +40,7 @@ use holm_isolate::Failure;
 use holm_isolate::OnCrash;
 use holm_isolate::Outcome;
 use holm_isolate::Report;
+use holm_isolate::Scheduled;
 use holm_isolate::WatchdogOptions;
 use holm_snapshot::SnapshotEngine;
 use holm_stores::fetch::Egress;
@@ -47,6 +51,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::DevArgs;
 use super::allowed_hosts::AllowedHosts;
+use super::cron;
+use super::cron::Configured;
+use super::cron::Crons;
 use super::deploy;
 use super::deploy::Deployment;
 use super::deploy::HostWorkers;
@@ -83,7 +90,9 @@ pub(super) fn run(args: DevArgs) -> Exit {
         }
     };
     let status = Arc::new(Status { errors: RwLock::default(), hosts: AllowedHosts::new(&args.allow_hosts) });
-    let dev = Dev { args, terminal, limits, process, status, projects: RwLock::default() };
+    let workers = HostWorkers { host: process.host.clone(), privates: Privates::default() };
+    let crons = Crons::in_memory(workers);
+    let dev = Dev { args, terminal, limits, process, status, crons, projects: RwLock::default() };
     let exit = runtime.block_on(dev.run(reports));
     runtime.shutdown_timeout(Duration::from_millis(100));
     // A thread that cannot be stopped may still run: it sees nothing of the process torn down.
@@ -122,6 +131,7 @@ struct Dev {
     limits: Limits,
     process: Process,
     status: Arc<Status>,
+    crons: Crons,
     /// In the order of the command line; the first one is served.
     projects: RwLock<Vec<Running>>,
 }
@@ -138,6 +148,8 @@ struct Running {
     name: String,
     /// The version in force.
     worker: Option<Arc<Worker>>,
+    /// That version's.
+    triggers: Vec<Trigger>,
 }
 
 /// A project that loaded, and one that did not.
@@ -170,7 +182,7 @@ impl Dev {
             eprintln!("error: {text}");
             return Exit::Config;
         }
-        let running = |project: &Project| Running { name: project.name.clone(), worker: None };
+        let running = |project: &Project| Running { name: project.name.clone(), worker: None, triggers: Vec::new() };
         *self.projects.write() = projects.iter().map(running).collect();
         let Some(served) = projects.first() else { return Exit::Config };
         let listener = match self.listen(served).await {
@@ -203,6 +215,7 @@ impl Dev {
             status: Arc::clone(&self.status),
         };
         let options = Options { error_detail: ErrorDetail::Full, ..Options::default() };
+        let crons = tokio::spawn(self.crons.clone().run(std::future::pending()));
         let front = Front::new(workers, options);
         let served = front.serve(listener, Transport::Plain, signal);
         tokio::pin!(served);
@@ -217,6 +230,7 @@ impl Dev {
             () = self.too_many_stuck(reports) => return Exit::Failure,
             () = stop_signal() => {}
         }
+        crons.abort();
         shutdown.drain(GRACE);
         let _ = served.await;
         self.process.host.drain(GRACE).await;
@@ -319,7 +333,7 @@ impl Dev {
         }
         .into_worker();
         match self.process.host.warm(&worker).await {
-            Ok(()) => self.accept(index, worker, began),
+            Ok(()) => self.accept(index, worker, project.deployment.crons.clone(), began),
             Err(failure) => self.reject(index, failure),
         }
         inputs
@@ -342,18 +356,21 @@ impl Dev {
         missing.map(warning).collect()
     }
 
-    fn accept(&self, index: usize, worker: Arc<Worker>, began: Instant) {
+    fn accept(&self, index: usize, worker: Arc<Worker>, triggers: Vec<Trigger>, began: Instant) {
         let name = worker.code().name.clone();
-        let catalog = {
+        let (catalog, crons) = {
             let mut projects = self.projects.write();
             if let Some(running) = projects.get_mut(index) {
                 running.name.clone_from(&name);
                 running.worker = Some(worker);
+                running.triggers = triggers;
             }
+            let crons = projects.iter().filter_map(Running::crons).collect();
             let mut workers = projects.iter().map(|running| running.worker.clone());
-            Catalog::of_dev(workers.next().flatten(), workers.flatten().collect())
+            (Catalog::of_dev(workers.next().flatten(), workers.flatten().collect()), crons)
         };
         self.process.host.install(catalog);
+        self.crons.set(crons);
         self.status.errors.write().remove(&index);
         let text = format!("{name} is live ({:.0} ms)", began.elapsed().as_secs_f64() * 1000.0);
         self.terminal.line(Style::Dim, &text);
@@ -455,6 +472,15 @@ fn watch_inputs(watch: &mut Option<Watch>, inputs: Inputs) {
     }
 }
 
+// === impl Running ===
+
+impl Running {
+    fn crons(&self) -> Option<Configured> {
+        let worker = Arc::clone(self.worker.as_ref()?);
+        Some(Configured { worker, triggers: self.triggers.clone(), policy: Policy::default() })
+    }
+}
+
 // === impl Inputs ===
 
 impl Inputs {
@@ -507,6 +533,11 @@ impl Workers for DevWorkers {
 
     async fn dispatch(&self, target: &Target, event: Incoming) -> Result<http::Response<Body>, Failure> {
         let error = self.status.errors.read().values().next().cloned();
+        if let Target::Worker(routed) = target
+            && let Some(event) = local_event(&event)
+        {
+            return Ok(self.run_scheduled(&routed.worker, &event).await);
+        }
         match (target, error) {
             (Target::Worker(worker), None) => self.workers.dispatch(worker, event).await,
             (Target::Worker(worker), Some(error)) => {
@@ -517,6 +548,34 @@ impl Workers for DevWorkers {
             (Target::Nothing, None) => Err(Failure::new(Outcome::StartupFailed, "The worker has not been built yet.")),
         }
     }
+}
+
+impl DevWorkers {
+    /// Runs the event, and says how it ended: 200 and `ok`, or 500 and the outcome, as wrangler does.
+    async fn run_scheduled(&self, worker: &Arc<Worker>, event: &Scheduled) -> http::Response<Body> {
+        let ended = cron::scheduled_event(&self.workers, worker, &event.cron, event.time).await;
+        let (status, outcome) = match ended {
+            Ok(()) => (http::StatusCode::OK, "ok"),
+            Err(failure) => (http::StatusCode::INTERNAL_SERVER_ERROR, failure.outcome.code()),
+        };
+        let mut response = http::Response::new(Body::from(Bytes::from_static(outcome.as_bytes())));
+        *response.status_mut() = status;
+        response
+    }
+}
+
+/// A request for one of the paths at which wrangler starts a scheduled event: `?cron=` is the trigger, `?time=` the scheduled
+/// time in milliseconds since 1970.
+fn local_event(event: &Incoming) -> Option<Scheduled> {
+    const PATHS: [&str; 4] =
+        ["/cdn-cgi/local/scheduled", "/cdn-cgi/handler/scheduled", "/cdn-cgi/mf/scheduled", "/__scheduled"];
+    if !event.url.contains("scheduled") {
+        return None;
+    }
+    let url = url::Url::parse(&event.url).ok().filter(|url| PATHS.contains(&url.path()))?;
+    let given = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let time = given("time").and_then(|time| time.parse().ok()).unwrap_or_else(cron::now_ms);
+    Some(Scheduled { cron: given("cron").unwrap_or_default(), time })
 }
 
 /// Ctrl-C, or a polite request to end.

@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use serde_json::json;
 
+use super::cron::Crons;
 use super::log;
 
 /// Everything that is shown of a server.
@@ -37,6 +38,7 @@ pub(super) struct Metrics {
     pub(super) certificates: Option<Arc<CertStore>>,
     pub(super) ledger: Option<Arc<UsageLedger>>,
     pub(super) processes: Arc<Processes>,
+    pub(super) crons: Crons,
     pub(super) started: SystemTime,
 }
 
@@ -82,6 +84,10 @@ impl Pages for Metrics {
         requests(&mut page, &workers);
         starts(&mut page, &workers);
         page.into_text()
+    }
+
+    fn crons(&self) -> Value {
+        self.crons.page()
     }
 
     fn workers(&self) -> Value {

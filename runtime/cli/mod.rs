@@ -1,7 +1,8 @@
-//! The command line: `dev`, `serve` and `build`.
+//! The command line: `dev`, `serve`, `build` and `types`.
 
 mod allowed_hosts;
 mod build;
+mod cron;
 mod deploy;
 mod dev;
 mod exit;
@@ -19,6 +20,7 @@ mod settings;
 mod site;
 mod superior;
 mod terminal;
+mod types;
 mod watch;
 
 use std::path::PathBuf;
@@ -45,6 +47,8 @@ enum Command {
     Serve(ServeArgs),
     /// Bundle a project into a directory that `serve` loads without the bundler
     Build(BuildArgs),
+    /// Write the types of a project's `env`, and of the runtime for its compatibility date
+    Types(TypesArgs),
 }
 
 /// Which project, and what is set from outside of it.
@@ -111,6 +115,21 @@ struct BuildArgs {
     output: PathBuf,
 }
 
+#[derive(Args, Clone, Debug)]
+struct TypesArgs {
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// The file to write, from the project's directory [default: worker-configuration.d.ts]
+    #[arg(short, long, value_name = "FILE", value_parser = types::parse_output)]
+    output: Option<PathBuf>,
+    /// The name of the interface
+    #[arg(long, value_name = "NAME", default_value = "Env")]
+    env_interface: String,
+    /// Write nothing; fail if the file is not what would be written
+    #[arg(long)]
+    check: bool,
+}
+
 /// What of a worker's log is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum LogLevel {
@@ -127,6 +146,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Dev(args) => dev::run(args),
         Command::Serve(args) => serve::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Types(args) => types::run(&args),
     };
     status.into()
 }

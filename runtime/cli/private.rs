@@ -28,6 +28,7 @@ use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
 use holm_isolate::Outcome;
 use holm_isolate::RequestId;
+use holm_isolate::Scheduled;
 use holm_isolate::Ticket;
 use holm_supervisor::Link;
 use holm_supervisor::Tenant;
@@ -67,6 +68,8 @@ struct Event {
     cf: Option<Arc<str>>,
     /// The budget of the route, if it has one of its own.
     cpu: Option<Duration>,
+    /// The trigger and the time, where it is no request.
+    scheduled: Option<(String, i64)>,
     request_id: u64,
     client: Option<IpAddr>,
     wants_cpu: bool,
@@ -191,13 +194,14 @@ impl Elsewhere {
     /// Runs one event there, up to the head of its answer.
     pub(super) async fn dispatch(self, worker: &Worker, request: FetchRequest) -> Result<Response<Body>, Failure> {
         let mut sender = self.0.ok_or_else(crashed)?;
-        let FetchRequest { method, url, headers, body, cf, cpu, ticket, .. } = request;
+        let FetchRequest { method, url, headers, body, cf, cpu, scheduled, ticket, .. } = request;
         let event = Event {
             worker: worker.code().name.clone(),
             method,
             url,
             cf,
             cpu,
+            scheduled: scheduled.map(|event| (event.cron, event.time)),
             request_id: ticket.request_id.to_bits(),
             client: ticket.client,
             wants_cpu: ticket.wants_cpu(),
@@ -342,7 +346,8 @@ async fn run(
     body: hyper::body::Incoming,
     ticket: &Arc<Ticket>,
 ) -> Result<Response<Body>, Failure> {
-    let Event { worker, method, url, cf, cpu, .. } = event;
+    let Event { worker, method, url, cf, cpu, scheduled, .. } = event;
+    let scheduled = scheduled.map(|(cron, time)| Box::new(Scheduled { cron, time }));
     let catalog = host.catalog();
     let worker = catalog.workers().iter().find(|known| known.code().name == worker);
     let worker = worker.ok_or_else(|| Failure::new(Outcome::IsolateReset, "the worker has gone from this process"))?;
@@ -351,7 +356,7 @@ async fn run(
     } else {
         Body::stream(Counted { body, ticket: Arc::clone(ticket), count: Ticket::came_in })
     };
-    let request = FetchRequest { method, url, headers, body, cf, cpu, called: None, ticket: Arc::clone(ticket) };
+    let request = FetchRequest { method, url, headers, body, cf, cpu, called: None, scheduled, ticket: Arc::clone(ticket) };
     let response = host.dispatch(worker, request).await?;
     if response.extensions().get::<AnswerSocket>().is_some() {
         let message = "WebSockets do not reach a tenant whose workers run in a process of their own, as they do for ten minutes after repeated crashes.";

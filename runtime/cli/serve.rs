@@ -4,12 +4,15 @@
 //! one with `--single-process`. Everything is read and checked before anything is bound; then reads top to bottom as the
 //! process's life: load, take the sockets, serve, reload while serving, drain.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
+use anyhow::Context as _;
+use holm_config::server::Cron;
 use holm_config::server::ServerConfig;
 use holm_front::CertStore;
 use holm_front::Front;
@@ -31,9 +34,12 @@ use holm_supervisor::Role;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::task::JoinSet;
 
 use super::ServeArgs;
+use super::cron::Crons;
 use super::deploy::HostWorkers;
 use super::exit::Exit;
 use super::log;
@@ -337,6 +343,8 @@ impl Server<'_> {
         let (admin_shutdown, admin_signal) = Shutdown::new();
         let (unready, ready) = Shutdown::new();
         let workers = HostWorkers { host: self.process.host.clone(), privates: self.privates.clone() };
+        let crons = Crons::new(workers.clone(), self.config.cron.state.clone());
+        let crons = crons.context("the directory of [cron] state cannot be made; change it, or its permissions")?;
         let front = Arc::new(Front::new(workers, settings::front_options(&self.config)));
         self.process.host.install(self.site.catalog());
 
@@ -356,7 +364,7 @@ impl Server<'_> {
         let admin = match self.listeners.admin.take() {
             Some(listener) => {
                 tracing::info!(address = %listener.local_addr()?, "admin listening");
-                let pages = Arc::new(self.metrics(Arc::clone(front.counters())));
+                let pages = Arc::new(self.metrics(Arc::clone(front.counters()), crons.clone()));
                 Some(tokio::spawn(admin::serve(listener, admin::router(ready, pages), admin_signal)))
             }
             None => None,
@@ -373,8 +381,21 @@ impl Server<'_> {
             Role::Private(tenant) => tracing::info!(%tenant, pid, "running a tenant's workers apart"),
         }
         self.superior.serving();
+        let (stop_crons, stopped) = oneshot::channel::<Infallible>();
+        // What a tenant's own process is to run comes from the one that serves.
+        let crons_end = match self.role {
+            Role::Serving => {
+                crons.set(self.site.crons());
+                let stopped = async {
+                    let _ = stopped.await;
+                };
+                Some(tokio::spawn(crons.clone().run(stopped)))
+            }
+            Role::Private(_) => None,
+        };
 
-        let (grace, farewell) = self.reload_until_drained(&mut serving, watch).await?;
+        let (grace, farewell) = self.reload_until_drained(&mut serving, &crons, watch).await?;
+        drop(stop_crons);
         tracing::info!(grace_s = grace.as_secs(), pid, "draining");
         match farewell {
             // Whoever asks for health asks the one that serves.
@@ -382,7 +403,7 @@ impl Server<'_> {
             Farewell::Stopped => unready.drain(grace),
         }
         shutdown.drain(grace);
-        let exit = self.drain(&mut serving, grace, &shutdown).await;
+        let exit = self.drain(&mut serving, crons_end, grace, &shutdown).await;
         if farewell == Farewell::Stopped {
             admin_shutdown.drain(Duration::from_millis(100));
         }
@@ -397,7 +418,7 @@ impl Server<'_> {
     }
 
     /// What the admin listener shows.
-    fn metrics(&self, door: Arc<holm_front::Counters>) -> Metrics {
+    fn metrics(&self, door: Arc<holm_front::Counters>, crons: Crons) -> Metrics {
         Metrics {
             registry: Arc::clone(&self.process.registry),
             census: self.process.census.clone(),
@@ -407,6 +428,7 @@ impl Server<'_> {
             certificates: self.certificates.clone(),
             ledger: self.ledger.clone(),
             processes: Arc::clone(&self.processes),
+            crons,
             started: SystemTime::now(),
         }
     }
@@ -415,10 +437,11 @@ impl Server<'_> {
     async fn reload_until_drained(
         &mut self,
         serving: &mut JoinSet<Result<(), impl std::error::Error + Send + Sync + 'static>>,
+        crons: &Crons,
         mut watch: Option<Watch>,
     ) -> anyhow::Result<(Duration, Farewell)> {
         if std::mem::take(&mut self.outdated) {
-            self.reload("it changed while the process started").await;
+            self.reload("it changed while the process started", crons).await;
         }
         loop {
             if let Some(watch) = &mut watch {
@@ -434,7 +457,7 @@ impl Server<'_> {
                 order = self.superior.next() => match order {
                     Order::Drain(grace, farewell) => return Ok((grace.min(self.config.drain), farewell)),
                     Order::Orphaned => return Ok((Duration::ZERO, Farewell::Stopped)),
-                    Order::Reload => self.reload("SIGHUP").await,
+                    Order::Reload => self.reload("SIGHUP", crons).await,
                     Order::Connect(tenant, stream) => match self.role {
                         Role::Serving => self.privates.connect(tenant, stream).await,
                         Role::Private(_) => self.connections.serve(stream, self.process.host.clone()),
@@ -444,7 +467,7 @@ impl Server<'_> {
                     Order::Counts(counts) => self.processes.tell(parent::process_counts(counts)),
                     Order::Listen(_) => {}
                 },
-                () = changed => self.reload("a file changed").await,
+                () = changed => self.reload("a file changed", crons).await,
                 Some(ended) = serving.join_next() => {
                     ended??;
                     anyhow::bail!("a listener ended");
@@ -457,6 +480,7 @@ impl Server<'_> {
     async fn drain<E: 'static>(
         &mut self,
         serving: &mut JoinSet<Result<(), E>>,
+        crons: Option<JoinHandle<()>>,
         grace: Duration,
         shutdown: &Shutdown,
     ) -> Exit {
@@ -465,6 +489,9 @@ impl Server<'_> {
         let finish = async {
             while serving.join_next().await.is_some() {}
             connections.finish().await;
+            if let Some(crons) = crons {
+                let _ = crons.await;
+            }
             process.host.drain(grace).await;
         };
         let mut finish = std::pin::pin!(finish);
@@ -492,7 +519,7 @@ impl Server<'_> {
 
     /// Puts the configuration in force as it is now; if it has an error, the one before stays. What a running process
     /// cannot change is left to the one that replaces it.
-    async fn reload(&mut self, why: &str) {
+    async fn reload(&mut self, why: &str, crons: &Crons) {
         let wrong = |diagnostics: String| {
             tracing::error!(why, "the configuration was not reloaded, the one before stays in force\n{diagnostics}");
         };
@@ -511,7 +538,7 @@ impl Server<'_> {
                     return;
                 }
                 Recycling::Impossible => tracing::warn!(
-                    "addresses, threads, the usage ledger and the server's limits change with a restart only"
+                    "addresses, threads, the usage ledger, the state of cron and the server's limits change with a restart only"
                 ),
             }
         }
@@ -530,9 +557,14 @@ impl Server<'_> {
         }
         site.prove(&self.process.host, &self.privates, &self.site).await;
         self.process.host.install(site.catalog());
+        if self.role == Role::Serving {
+            crons.set(site.crons());
+        }
         tracing::info!(why, workers = config.workers.len(), kept = site.kept(), "reloaded");
         self.site = site;
+        let cron = Cron { state: self.config.cron.state.take(), policy: config.cron.policy };
         self.config = ServerConfig {
+            cron,
             listen: self.config.listen,
             threads: self.config.threads,
             usage: self.config.usage.take(),

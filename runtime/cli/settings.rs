@@ -28,6 +28,7 @@ pub(super) struct Lasting<'a> {
     expose_cpu: bool,
     usage: Option<&'a Usage>,
     cache_directory: Option<&'a Path>,
+    cron_state: Option<&'a Path>,
     largest_memory_mb: u64,
 }
 
@@ -43,6 +44,7 @@ impl<'a> Lasting<'a> {
             expose_cpu,
             usage: config.usage.as_ref(),
             cache_directory: config.cache_directory.as_deref(),
+            cron_state: config.cron.state.as_deref(),
             largest_memory_mb: largest_memory_mb(config),
         }
     }

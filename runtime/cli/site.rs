@@ -22,6 +22,8 @@ use holm_config::server::Origin;
 use holm_config::server::ServerConfig;
 use holm_config::server::WorkerEntry;
 use holm_config::server::WorkerSource;
+use holm_cron::Policy;
+use holm_cron::Trigger;
 use holm_host::Catalog;
 use holm_host::Entry;
 use holm_host::Host;
@@ -29,6 +31,7 @@ use holm_host::Worker;
 use holm_isolate::Outcome;
 use holm_supervisor::Role;
 
+use super::cron::Configured;
 use super::deploy::Deployment;
 use super::observe::Clients;
 use super::observe::ServerLog;
@@ -49,6 +52,8 @@ struct Loaded {
     worker: Arc<Worker>,
     /// Each with its own CPU budget, where it has one.
     routes: Vec<(RoutePattern, Option<Duration>)>,
+    crons: Vec<Trigger>,
+    cron_policy: Policy,
     /// Of everything.
     fingerprint: u64,
     /// Of what decides whether it starts.
@@ -124,7 +129,8 @@ impl Site {
             stats: process.registry.worker(&tenant, &settings.name),
             clients: if config.seeing.log_clients { Clients::Named } else { Clients::Left },
         };
-        let policy = Policy {
+        let (crons, cron_policy) = (settings.crons.clone(), entry.cron);
+        let policy = Reach {
             reach: config.egress,
             denied: &config.denied,
             worker: &entry.egress,
@@ -141,7 +147,7 @@ impl Site {
             }
             None => deploy(bundle, settings, limits, tenant, observer, policy, process),
         };
-        self.workers.push(Loaded { worker, routes, fingerprint, code });
+        self.workers.push(Loaded { worker, routes, crons, cron_policy, fingerprint, code });
     }
 
     /// Starts the workers whose code is not that of `before`. Of one that does not start, the version before goes on serving.
@@ -178,6 +184,17 @@ impl Site {
             .iter()
             .map(|loaded| Entry { worker: Arc::clone(&loaded.worker), routes: loaded.routes.clone() });
         Catalog::new(entries.collect())
+    }
+
+    pub(super) fn crons(&self) -> Vec<Configured> {
+        self.workers
+            .iter()
+            .map(|loaded| Configured {
+                worker: Arc::clone(&loaded.worker),
+                triggers: loaded.crons.clone(),
+                policy: loaded.cron_policy,
+            })
+            .collect()
     }
 
     /// The files that the workers were made of.
@@ -289,7 +306,7 @@ fn about(entry: &WorkerEntry, message: &str, help: &str) -> String {
 
 /// Where one worker's subrequests may go, and who answers in its place.
 #[derive(Clone, Copy, Debug)]
-struct Policy<'a> {
+struct Reach<'a> {
     reach: Egress,
     denied: &'a Destinations,
     worker: &'a WorkerEgress,
@@ -302,7 +319,7 @@ fn deploy(
     limits: Limits,
     tenant: String,
     observer: ServerLog,
-    policy: Policy<'_>,
+    policy: Reach<'_>,
     process: &Process,
 ) -> Arc<Worker> {
     let outbound = super::deploy::outbound(&process.outbound, &settings.name, &limits, |options| {

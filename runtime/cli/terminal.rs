@@ -75,6 +75,8 @@ impl Observer for Terminal {
         let status = record.status.map_or_else(|| record.outcome.code().to_owned(), |status| status.to_string());
         let style = match (record.outcome, record.status) {
             (Outcome::Ok, Some(status)) if status < 400 => Style::Green,
+            // A scheduled event has none.
+            (Outcome::Ok, None) => Style::Green,
             (Outcome::Ok | Outcome::ClientGone, _) => Style::Yellow,
             _ => Style::Red,
         };
@@ -91,8 +93,8 @@ impl Observer for Terminal {
     }
 }
 
-/// The path and query of a URL.
+/// The path and query of a URL; what is no URL, a trigger, as it is.
 fn path_of(url: &str) -> &str {
-    let authority = url.find("://").map_or(0, |scheme| scheme + 3);
+    let Some(authority) = url.find("://").map(|scheme| scheme + 3) else { return url };
     url.get(authority..).and_then(|rest| rest.find('/')).and_then(|slash| url.get(authority + slash..)).unwrap_or("/")
 }

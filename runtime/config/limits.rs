@@ -85,6 +85,8 @@ limits! {
     cpu_ms: "CPU time of one invocation", Milliseconds, Worker, 50, 1..=300_000;
     startup_cpu_ms: "CPU time to evaluate a worker's modules", Milliseconds, Worker, 1_000, 1..=60_000;
     wall_ms: "wall-clock time until the answer's head", Milliseconds, Worker, 30_000, 1..=3_600_000;
+    cron_cpu_ms: "CPU time of one scheduled event", Milliseconds, Worker, 30_000, 1..=900_000;
+    cron_wall_ms: "wall-clock time of one scheduled event, with what it waits for", Milliseconds, Worker, 900_000, 1..=3_600_000;
     wait_until_ms: "wall-clock time for waitUntil() after the end of the answer", Milliseconds, Worker, 30_000, 1..=900_000;
     subrequests: "subrequests of one invocation, redirects included", Count, Worker, 50, 1..=10_000_000;
     open_connections: "subrequests of one invocation that wait for the head of their response at once; more are queued", Count, Worker, 6, 1..=1_000;

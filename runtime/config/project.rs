@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use holm_cron::Trigger;
 use serde_json::Value;
 use time::Date;
 
@@ -188,8 +189,7 @@ pub struct Deployment {
     pub logpush: Option<bool>,
     pub observability: Option<Observability>,
     pub placement: Option<Placement>,
-    /// `None`: the key is absent and schedules stay as they are.
-    pub crons: Option<Vec<String>>,
+    pub crons: Vec<Trigger>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -252,6 +252,7 @@ impl Project {
             vars: self.vars.published(),
             routes: self.routes.iter().map(|route| route.pattern.clone()).collect(),
             services: self.bindings.services.clone(),
+            crons: self.deployment.crons.clone(),
         }
     }
 }

@@ -8,12 +8,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use holm_cron::Policy;
+
 use crate::diagnostic::{Diagnostic, Location};
 use crate::egress::{Destinations, WorkerEgress};
 use crate::limits::Limits;
 use crate::route::RoutePattern;
 
 mod check;
+mod cron;
 mod decode;
 mod egress;
 mod origin;
@@ -37,6 +40,7 @@ pub struct ServerConfig {
     /// Where workers' subrequests may go.
     pub egress: Egress,
     pub seeing: Seeing,
+    pub cron: Cron,
     /// Where usage is written down, if it is.
     pub usage: Option<Usage>,
     /// Where cached responses are kept on disk, if they are.
@@ -77,6 +81,15 @@ pub struct Usage {
     pub rotate_bytes: u64,
 }
 
+/// `[cron]`: what becomes of scheduled events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cron {
+    /// The directory that keeps what has run; `None`: the memory of the process.
+    pub state: Option<PathBuf>,
+    /// Of every worker that has none of its own.
+    pub policy: Policy,
+}
+
 /// A certificate chain and its key, both PEM files that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -100,6 +113,8 @@ pub struct WorkerEntry {
     pub vars: BTreeMap<String, serde_json::Value>,
     /// The server's limits with the worker's own in their place; none is above the server's.
     pub limits: Limits,
+    /// What becomes of its scheduled events that cannot be on time.
+    pub cron: Policy,
     /// Narrows where the worker's subrequests may go, or opens a network to it.
     pub egress: WorkerEgress,
     /// Answers what the worker fails at, if the worker asks for that.

@@ -32,16 +32,21 @@ pub trait Pages: Send + Sync + 'static {
 
     /// `/workers`.
     fn workers(&self) -> serde_json::Value;
+
+    /// `/crons`: the triggers, when they are next, and what became of the last runs.
+    fn crons(&self) -> serde_json::Value;
 }
 
 /// `/healthz` and `/readyz`: 200 while requests are served, 503 from the beginning of the drain that `serving` tells of.
-/// `/metrics` and `/workers`: what `pages` has. Only `GET` (and `HEAD`) is answered.
+/// `/metrics`, `/workers` and `/crons`: what `pages` has. Only `GET` (and `HEAD`) is answered.
 pub fn router(serving: ShutdownSignal, pages: Arc<dyn Pages>) -> Router {
-    Router::new()
-        .route("/healthz", get(ready))
-        .route("/readyz", get(ready))
-        .with_state(serving)
-        .merge(Router::new().route("/metrics", get(metrics)).route("/workers", get(workers)).with_state(pages))
+    Router::new().route("/healthz", get(ready)).route("/readyz", get(ready)).with_state(serving).merge(
+        Router::new()
+            .route("/metrics", get(metrics))
+            .route("/workers", get(workers))
+            .route("/crons", get(crons))
+            .with_state(pages),
+    )
 }
 
 async fn metrics(State(pages): State<Arc<dyn Pages>>) -> impl IntoResponse {
@@ -50,6 +55,10 @@ async fn metrics(State(pages): State<Arc<dyn Pages>>) -> impl IntoResponse {
 
 async fn workers(State(pages): State<Arc<dyn Pages>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], pages.workers().to_string())
+}
+
+async fn crons(State(pages): State<Arc<dyn Pages>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], pages.crons().to_string())
 }
 
 /// Serves `router` until `signal`; a signal of its own, so that it still answers while the front drains.

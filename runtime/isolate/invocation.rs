@@ -39,6 +39,8 @@ pub(crate) struct Invocation {
     pub(crate) answer: Option<Answered>,
     pub(crate) status: Option<u16>,
     pub(crate) ledger: Ledger,
+    /// It has no client: it lasts until its handler and what that waits for have ended.
+    pub(crate) is_scheduled: bool,
     /// Its CPU budget.
     pub(crate) cpu: Duration,
     pub(crate) started: Instant,
@@ -98,7 +100,7 @@ impl Invocation {
     /// Nothing is left to do: answered, or without a client, and nothing that outlives the answer, or is still to be charged,
     /// is pending.
     pub(crate) fn is_done(&self) -> bool {
-        let answered = (self.reply.is_none() || self.answer.is_some()) && self.writing == 0;
+        let answered = (self.is_scheduled || self.reply.is_none() || self.answer.is_some()) && self.writing == 0;
         self.waiting == 0 && self.pooled == 0 && (answered || self.client_gone)
     }
 }

@@ -88,6 +88,7 @@ pub use memory::Charge;
 pub use memory::OverLimit;
 pub use message::FetchRequest;
 pub use message::PassedThrough;
+pub use message::Scheduled;
 pub use message::Settle;
 pub use message::Settled;
 pub use native::count_native_memory;

@@ -11,6 +11,9 @@ pub struct Limits {
     pub startup_cpu: Duration,
     /// Wall time from dispatch to the head of the answer.
     pub wall: Duration,
+    /// In place of `cpu` and `wall`, for a scheduled event.
+    pub scheduled_cpu: Duration,
+    pub scheduled_wall: Duration,
     /// How long `ctx.waitUntil` work may go on once the answer is complete or the client has gone.
     pub wait_until: Duration,
     /// Exchanges with the world that one invocation may start.
@@ -54,6 +57,8 @@ impl Default for Limits {
             cpu: Duration::from_millis(50),
             startup_cpu: Duration::from_secs(1),
             wall: Duration::from_secs(30),
+            scheduled_cpu: Duration::from_secs(30),
+            scheduled_wall: Duration::from_secs(900),
             wait_until: Duration::from_secs(30),
             subrequests: 50,
             open_connections: 6,

@@ -79,12 +79,42 @@ pub struct FetchRequest {
     pub cpu: Option<Duration>,
     /// It came over a service binding, not from a client.
     pub called: Option<Box<Called>>,
+    /// It is no request but a scheduled event; its answer is empty.
+    pub scheduled: Option<Box<Scheduled>>,
     pub ticket: Arc<Ticket>,
+}
+
+/// What `scheduled(controller)` is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The trigger, as its author wrote it.
+    pub cron: String,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub time: i64,
 }
 
 // === impl FetchRequest ===
 
 impl FetchRequest {
+    /// What the method of a scheduled event is called in the log.
+    const CRON: &[u8] = b"CRON";
+
+    /// The event of a trigger.
+    #[must_use]
+    pub fn scheduled(event: Scheduled, ticket: Arc<Ticket>) -> Self {
+        Self {
+            method: Method::from_bytes(Self::CRON).unwrap_or_default(),
+            url: event.cron.clone(),
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+            cf: None,
+            cpu: None,
+            called: None,
+            scheduled: Some(Box::new(event)),
+            ticket,
+        }
+    }
+
     /// How many workers have called each other for it; 0 for what a client asked for.
     #[must_use]
     pub fn depth(&self) -> u32 {

@@ -14,6 +14,7 @@ use deno_core::PollEventLoopOptions;
 use deno_core::v8;
 use tokio::sync::mpsc;
 
+use crate::Body;
 use crate::CallKind;
 use crate::Failure;
 use crate::Ledger;
@@ -38,6 +39,7 @@ use crate::message::Answered;
 use crate::message::Event;
 use crate::message::Inbox;
 use crate::message::Message;
+use crate::message::Scheduled;
 use crate::message::Settled;
 use crate::modules;
 use crate::modules::Modules;
@@ -497,11 +499,14 @@ impl Isolate {
         let Event { invocation: owner, request, reply, sent } = event;
         let now = Instant::now();
         self.status.load.begun(now.saturating_duration_since(sent));
+        let crate::message::FetchRequest { method, url, headers, body, cf, cpu, called, scheduled, ticket } = request;
         let (deadline, budget) = {
             let limits = self.state.limits.borrow();
-            (now + limits.wall, limits.cpu)
+            match scheduled {
+                None => (now + limits.wall, limits.cpu),
+                Some(_) => (now + limits.scheduled_wall, limits.scheduled_cpu),
+            }
         };
-        let crate::message::FetchRequest { method, url, headers, body, cf, cpu, called, ticket } = request;
         ticket.begin();
         let charge = self.state.memory.charge(head_bytes(&url, &headers));
         let body = self.state.add_body(owner, body);
@@ -519,6 +524,7 @@ impl Isolate {
             answer: None,
             status: None,
             ledger: Ledger::default(),
+            is_scheduled: scheduled.is_some(),
             cpu: cpu.unwrap_or(budget),
             started: now,
             deadline,
@@ -540,8 +546,12 @@ impl Isolate {
         self.state.invocations.borrow_mut().insert(owner, invocation);
         self.sweep_before(deadline);
         self.turn_of(owner, |scope, state, hooks| {
-            let arguments = [owner, body, kind].map(|id| v8::Integer::new_from_unsigned(scope, id).into());
-            if turn::call(scope, &hooks.fetch, &arguments).is_none() && !scope.is_execution_terminating() {
+            let [owner_id, body, kind] = [owner, body, kind].map(|id| v8::Integer::new_from_unsigned(scope, id).into());
+            let called = match &scheduled {
+                None => turn::call(scope, &hooks.fetch, &[owner_id, body, kind]),
+                Some(event) => call_scheduled(scope, hooks, owner_id, event),
+            };
+            if called.is_none() && !scope.is_execution_terminating() {
                 // The shim throws only where a script has broken what it stands on.
                 state.fail(owner, Failure::new(Outcome::Exception, "The worker's handler could not be called."));
             }
@@ -663,9 +673,12 @@ impl Isolate {
         self.status.in_flight.fetch_sub(1, Ordering::AcqRel);
         invocation.send_answer();
         if let Some(reply) = invocation.reply.take() {
-            let failure =
-                invocation.failure.clone().unwrap_or_else(|| Failure::new(Outcome::IsolateReset, "the isolate ended"));
-            let _ = reply.send(Answered::Failed(failure));
+            let failure = invocation.failure.as_ref().or(invocation.background_failure.as_ref()).cloned();
+            let _ = reply.send(match failure {
+                Some(failure) => Answered::Failed(failure),
+                None if invocation.is_scheduled => Answered::Response(http::Response::new(Body::Empty)),
+                None => Answered::Failed(Failure::new(Outcome::IsolateReset, "the isolate ended")),
+            });
         }
         if invocation.hooked {
             let (verdict, cpu_ns) = self.turn(0, AMBIENT_CPU, |scope, _state, hooks| {
@@ -710,6 +723,19 @@ impl Isolate {
             self.end(owner);
         }
     }
+}
+
+/// Gives the shim a scheduled event.
+fn call_scheduled<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    hooks: &Hooks,
+    owner: v8::Local<'s, v8::Value>,
+    event: &Scheduled,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let cron = v8::String::new(scope, &event.cron)?.into();
+    // Exact: it is far below 2^53.
+    let time = v8::Number::new(scope, event.time as f64).into();
+    turn::call(scope, &hooks.scheduled, &[owner, cron, time])
 }
 
 /// What the head of a request takes.

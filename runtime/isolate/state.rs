@@ -622,6 +622,7 @@ impl State {
             called: None,
             ticket: Arc::clone(&invocation.ticket),
             cpu: Some(invocation.cpu),
+            scheduled: None,
         })
     }
 

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
+use holm_cron::Trigger;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -31,6 +32,7 @@ pub struct WorkerSettings {
     pub vars: BTreeMap<String, Value>,
     pub routes: Vec<RoutePattern>,
     pub services: Vec<Service>,
+    pub crons: Vec<Trigger>,
 }
 
 /// Why a bundle's directory cannot be written or read.
@@ -65,6 +67,8 @@ struct Manifest {
     routes: Vec<RoutePattern>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     services: Vec<ServiceEntry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    crons: Vec<Trigger>,
     modules: Vec<ModuleEntry>,
 }
 
@@ -141,6 +145,7 @@ impl Bundle {
             vars: settings.vars.clone(),
             routes: settings.routes.clone(),
             services: settings.services.iter().map(ServiceEntry::of).collect(),
+            crons: settings.crons.clone(),
             modules,
         };
         let path = directory.join(MANIFEST);
@@ -194,6 +199,7 @@ impl Bundle {
             vars: manifest.vars,
             routes: manifest.routes,
             services: manifest.services.into_iter().map(|entry| entry.service(&path)).collect(),
+            crons: manifest.crons,
         };
         Ok((Self { main: manifest.main, modules }, settings))
     }

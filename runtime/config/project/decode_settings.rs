@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use holm_cron::Trigger;
 use time::Date;
 
 use super::{
@@ -295,9 +296,22 @@ pub(super) fn triggers(at: &At<'_>, settings: &mut Settings, report: &mut Report
     let Some(mut fields) = Fields::new(at, report) else {
         return;
     };
-    settings.deployment.crons = fields.optional("crons", report);
+    let crons = fields.at("crons").and_then(|at| at.items(report)).unwrap_or_default();
+    settings.deployment.crons = crons.iter().filter_map(|at| trigger(at, report)).collect();
     fields.allow(&["events"]);
     fields.finish(report);
+}
+
+fn trigger(at: &At<'_>, report: &mut Report<'_>) -> Option<Trigger> {
+    let text = String::decode(at, report)?;
+    match Trigger::parse(&text) {
+        Ok(trigger) => Some(trigger),
+        Err(error) => {
+            let help = "the fields are minute, hour, day of the month, month and day of the week, in UTC or after CRON_TZ=Area/City";
+            report.error(at, format!("`{}` is no cron expression: \"{text}\": {error}", at.key), help);
+            None
+        }
+    }
 }
 
 pub(super) fn placement(at: &At<'_>, settings: &mut Settings, report: &mut Report<'_>) {

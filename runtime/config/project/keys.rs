@@ -94,7 +94,7 @@ pub(super) static KEYS: &[Key] = &[
     key("observability", Inheritable, ParsedOnly, settings::observability),
     key("logpush", Inheritable, ParsedOnly, settings::logpush),
     key("placement", Inheritable, Ignored("a worker runs where its server is"), settings::placement),
-    key("triggers", Inheritable, NotYet("cron triggers are not available"), settings::triggers),
+    key("triggers", Inheritable, Implemented, settings::triggers),
     key("migrations", Inheritable, NotYet("Durable Objects are not available"), bindings::migrations),
     key("exports", Inheritable, NotYet("Durable Objects are not available"), any),
     key("assets", Inheritable, NotYet("static assets are not available"), bindings::assets),

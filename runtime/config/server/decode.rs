@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Certificate, Egress, Listen, Seeing, ServerConfig, Usage, WorkerEntry, check, egress, worker};
+use super::worker::Defaults;
+use super::{Certificate, Cron, Egress, Listen, Seeing, ServerConfig, Usage, WorkerEntry, check, cron, egress, worker};
 use crate::decode::{At, Decode, Fields, Located, Report};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::egress::Destinations;
@@ -30,8 +31,10 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
     let limits = fields.at("limits").map_or_else(Limits::default, |at| server_limits(&at, &mut report));
     let usage = fields.at("usage").and_then(|at| usage(&at, &directory, &mut report));
     let cache_directory = fields.at("cache").and_then(|at| cache(&at, &directory, &mut report));
+    let cron = fields.at("cron").map_or_else(Cron::default, |at| cron::server(&at, &directory, &mut report));
     let certificates = list(fields.at("certificate"), &mut report, |at, report| certificate(at, &directory, report));
-    let workers = list(fields.at("worker"), &mut report, |at, report| worker::decode(at, &directory, &limits, report));
+    let defaults = Defaults { directory: &directory, limits: &limits, cron: cron.policy };
+    let workers = list(fields.at("worker"), &mut report, |at, report| worker::decode(at, defaults, report));
     fields.finish(&mut report);
 
     let server = Server::decode(server.as_ref(), &mut report);
@@ -55,6 +58,7 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
             expose_cpu: server.expose_cpu.unwrap_or(false),
             log_clients: server.log_clients.unwrap_or(false),
         },
+        cron,
         usage,
         cache_directory,
         limits,

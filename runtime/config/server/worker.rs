@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use holm_cron::Policy;
+
 use super::decode::worker_limits;
 use super::egress;
 use super::routes;
@@ -14,7 +16,17 @@ use crate::project::check_name;
 use crate::route::{PatternError, RoutePattern};
 use crate::value::Value;
 
-pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mut Report<'_>) -> Option<WorkerEntry> {
+/// What the server says for all of its workers.
+#[derive(Clone, Copy)]
+pub(super) struct Defaults<'a> {
+    /// Where relative paths start.
+    pub(super) directory: &'a Path,
+    pub(super) limits: &'a Limits,
+    pub(super) cron: Policy,
+}
+
+pub(super) fn decode(at: &At<'_>, defaults: Defaults<'_>, report: &mut Report<'_>) -> Option<WorkerEntry> {
+    let Defaults { directory, limits: server, cron } = defaults;
     let mut fields = Fields::new(at, report)?;
     let source = source(at, &mut fields, directory, report);
     let name: Option<Located<String>> = fields.optional("name", report);
@@ -34,6 +46,7 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
     let hostnames = patterns(fields.at("hostnames"), RoutePattern::hostname, report);
     let vars = fields.at("vars").map(|at| vars(&at, report)).unwrap_or_default();
     let limits = fields.at("limits").map_or(*server, |at| worker_limits(&at, server, report));
+    let cron = fields.at("cron").map_or(cron, |at| super::cron::worker(&at, cron, report));
     let egress = fields.at("egress").map(|at| egress::worker(&at, report)).unwrap_or_default();
     let origin = fields.at("origin").and_then(|at| Origin::decode(&at, report));
     let routes = fields.at("routes").map(|at| routes::decode(&at, server, report)).unwrap_or_default();
@@ -48,6 +61,7 @@ pub(super) fn decode(at: &At<'_>, directory: &Path, server: &Limits, report: &mu
         routes,
         vars,
         limits,
+        cron,
         egress,
         origin,
         location: Location { diagnostic },

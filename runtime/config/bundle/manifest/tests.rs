@@ -40,6 +40,7 @@ fn sample() -> (Bundle, WorkerSettings) {
         vars: BTreeMap::from([("GREETING".into(), Value::from("hi")), ("LIST".into(), serde_json::json!([1, 2.5]))]),
         routes: vec!["example.com/api/*".parse().unwrap()],
         services: vec![service(), Service { entrypoint: None, props: None, ..service() }],
+        crons: vec![holm_cron::Trigger::parse("CRON_TZ=Europe/Berlin 0 9 * * *").unwrap()],
     };
     (bundle, settings)
 }

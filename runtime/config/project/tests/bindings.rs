@@ -24,16 +24,30 @@ fn decoded(text: &str) -> (Bindings, Vec<String>) {
 #[test]
 fn a_binding_that_is_not_supported_is_an_error_with_its_place() {
     let scratch = minimal(
-        "  \"kv_namespaces\": [{ \"binding\": \"KV\", \"id\": \"1\" }],\n  \"triggers\": { \"crons\": [\"* * * * *\"] },\n  \"ai\": { \"binding\": \"AI\" }",
+        "  \"kv_namespaces\": [{ \"binding\": \"KV\", \"id\": \"1\" }],\n  \"queues\": { \"consumers\": [{ \"queue\": \"q\" }] },\n  \"ai\": { \"binding\": \"AI\" }",
     );
     assert_eq!(
         errors(&scratch),
         [
             "error 2:3 `kv_namespaces` is not supported yet: KV is not available | remove `kv_namespaces`, or run this worker where it is supported",
-            "error 3:17 `triggers.crons` is not supported yet: cron triggers are not available | remove `triggers.crons`, or run this worker where it is supported",
+            "error 3:15 `queues.consumers` is not supported yet: Queues are not available | remove `queues.consumers`, or run this worker where it is supported",
             "error 4:3 `ai` is not supported yet: Workers AI is not available | remove `ai`, or run this worker where it is supported",
         ]
     );
+}
+
+#[test]
+fn a_trigger_that_is_no_cron_expression_is_an_error_with_its_place() {
+    let scratch =
+        minimal("  \"triggers\": { \"crons\": [\"*/5 * * * *\", \"* * * * * *\", 5, \"CRON_TZ=Mars 0 0 * * *\"] }");
+    let found = errors(&scratch);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(
+        found[0].starts_with("error 2:43 `triggers.crons[1]` is no cron expression: \"* * * * * *\""),
+        "{}",
+        found[0]
+    );
+    assert!(found[2].contains("\"Mars\" is no time zone"), "{}", found[2]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn a_project_has_every_value_with_its_type() {
         "dev": { "ip": "0.0.0.0", "port": 8080, "local_protocol": "https", "host": "a.example", "inspector_port": 9230 },
         "build": { "command": "make", "cwd": "tools", "watch_dir": ["src", "lib"] },
         "observability": { "enabled": true, "head_sampling_rate": 0.5, "logs": { "invocation_logs": false } },
-        "triggers": { "crons": [] },
+        "triggers": { "crons": ["0 9 * * MON"] },
         "kv_namespaces": [], "durable_objects": { "bindings": [] }, "queues": {}, "version_metadata": {},
         "routes": ["example.com/a*", { "pattern": "b.example/*", "zone_name": "b.example" },
                    { "pattern": "c.example", "custom_domain": true }, { "pattern": "d.example", "custom_domain": true, "enabled": false }]"#,
@@ -29,7 +29,7 @@ fn a_project_has_every_value_with_its_type() {
     assert_eq!(project.dev.local_protocol, Some(Protocol::Https));
     assert_eq!(project.build.cwd, project.directory.join("tools"));
     assert_eq!(project.build.watch, [project.directory.join("src"), project.directory.join("lib")]);
-    assert_eq!(project.deployment.crons, Some(vec![]));
+    assert_eq!(project.deployment.crons, [holm_cron::Trigger::parse("0 9 * * MON").unwrap()]);
     assert_eq!(project.deployment.account_id.as_deref(), Some("abc"));
     let observability = project.deployment.observability.unwrap();
     assert_eq!(observability.head_sampling_rate, Some(0.5));

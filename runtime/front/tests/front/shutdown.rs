@@ -87,6 +87,10 @@ impl admin::Pages for NoPages {
     fn workers(&self) -> serde_json::Value {
         serde_json::json!([])
     }
+
+    fn crons(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
 }
 
 #[tokio::test]
