@@ -95,7 +95,7 @@ fn an_element_of_a_document_that_another_request_rewrites_is_refused() {
     let project = Project::worker(WORKER);
     let dev = Dev::start(project.path(), &[]);
     let mut begun = Raw::connect(dev.address);
-    begun.write("GET /rewrite HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    begun.write("GET /rewrite HTTP/1.1\r\nHost: localhost\r\n\r\n");
     dev.output().wait_for("^kept$");
     let told = dev.client().get("/element").text();
     assert!(told.contains("Cannot perform I/O on behalf of a different request"), "{told}");

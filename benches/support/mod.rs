@@ -119,6 +119,7 @@ impl Bench {
             cores: Cores::of_this_machine(),
             front: runtime.handle().clone(),
             census: Census::default(),
+            debugger: None,
         };
         Self { runtime, options }
     }

@@ -58,6 +58,7 @@ use super::deploy;
 use super::deploy::Deployment;
 use super::deploy::HostWorkers;
 use super::exit::Exit;
+use super::inspector::Inspector;
 use super::overlay;
 use super::private::Privates;
 use super::process;
@@ -81,8 +82,9 @@ pub(super) fn run(args: DevArgs) -> Exit {
     let limits = Limits::default();
     let engine = process::engine(limits.memory_mb);
     let isolation = Isolation { isolates: 16, memory_bytes: u64::MAX, idle: Duration::from_secs(3600), spares: 1 };
+    let inspector = Inspector::default();
     let (report, reports) = tokio::sync::mpsc::unbounded_channel();
-    let (runtime, process) = match start(engine, isolation, limits, report) {
+    let (runtime, process) = match start(engine, isolation, limits, report, &inspector) {
         Ok(started) => started,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -92,7 +94,7 @@ pub(super) fn run(args: DevArgs) -> Exit {
     let status = Arc::new(Status { errors: RwLock::default(), hosts: AllowedHosts::new(&args.allow_hosts) });
     let workers = HostWorkers { host: process.host.clone(), privates: Privates::default() };
     let crons = Crons::in_memory(workers);
-    let dev = Dev { args, terminal, limits, process, status, crons, projects: RwLock::default() };
+    let dev = Dev { args, terminal, limits, process, status, crons, inspector, projects: RwLock::default() };
     let exit = runtime.block_on(dev.run(reports));
     runtime.shutdown_timeout(Duration::from_millis(100));
     // A thread that cannot be stopped may still run: it sees nothing of the process torn down.
@@ -104,6 +106,7 @@ fn start(
     isolation: Isolation,
     limits: Limits,
     report: UnboundedSender<Report>,
+    inspector: &Inspector,
 ) -> anyhow::Result<(Runtime, Process)> {
     let runtime = process::runtime(None)?;
     let watchdog = WatchdogOptions {
@@ -120,6 +123,7 @@ fn start(
         egress: Egress::PublicAndLoopback,
         cache: settings::cache(&limits, None),
         watchdog,
+        debugger: Some(inspector.debugger()),
     };
     let process = Process::start(engine, &runtime, options)?;
     Ok((runtime, process))
@@ -132,6 +136,7 @@ struct Dev {
     process: Process,
     status: Arc<Status>,
     crons: Crons,
+    inspector: Inspector,
     /// In the order of the command line; the first one is served.
     projects: RwLock<Vec<Running>>,
 }
@@ -192,6 +197,13 @@ impl Dev {
                 return exit;
             }
         };
+        let inspector = match self.inspector(served).await {
+            Ok(listener) => listener,
+            Err((text, exit)) => {
+                eprintln!("error: {text}");
+                return exit;
+            }
+        };
         let mut watches = Vec::new();
         for (index, project) in projects.iter().enumerate() {
             let mut watch = self.watcher();
@@ -215,6 +227,12 @@ impl Dev {
             status: Arc::clone(&self.status),
         };
         let options = Options { error_detail: ErrorDetail::Full, ..Options::default() };
+        if let Some(listener) = inspector {
+            let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
+            self.terminal
+                .line(Style::Dim, &format!("Debugger on {address}: open chrome://inspect, or attach VS Code."));
+            tokio::spawn(self.inspector.clone().serve(listener));
+        }
         let crons = tokio::spawn(self.crons.clone().run(std::future::pending()));
         let front = Front::new(workers, options);
         let served = front.serve(listener, Transport::Plain, signal);
@@ -270,6 +288,16 @@ impl Dev {
         };
         let port = self.args.port.or(project.dev.port).unwrap_or(DEFAULT_PORT);
         process::bind(SocketAddr::new(ip, port), "--port or --host").await.map_err(|text| (text, Exit::Unavailable))
+    }
+
+    /// Where debuggers connect, if they may.
+    async fn inspector(&self, project: &Project) -> Result<Option<tokio::net::TcpListener>, (String, Exit)> {
+        let Some(port) = self.args.inspector_port.or(project.dev.inspector_port) else { return Ok(None) };
+        let address =
+            Inspector::address(project.dev.inspector_ip.as_deref(), port).map_err(|text| (text, Exit::Config))?;
+        let listener = process::bind(address, "--inspector-port").await.map_err(|text| (text, Exit::Unavailable))?;
+        self.inspector.enable(&project.directory);
+        Ok(Some(listener))
     }
 
     /// Bundles and starts a version; puts it in force if it is good. Answers what it was made of.

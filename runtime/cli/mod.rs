@@ -6,6 +6,7 @@ mod cron;
 mod deploy;
 mod dev;
 mod exit;
+mod inspector;
 mod log;
 mod metrics;
 mod observe;
@@ -78,6 +79,10 @@ struct DevArgs {
     /// The address to listen on [default: dev.ip of the project, or 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     host: Option<String>,
+    /// Let Chrome DevTools or VS Code debug the worker, on this port of 127.0.0.1; 0 picks a free one [default: dev.inspector_port
+    /// of the project, or none]
+    #[arg(long, value_name = "PORT")]
+    inspector_port: Option<u16>,
     /// A host name that requests may have, beside localhost, IP addresses, `dev.host` and the hosts of the project's routes; can
     /// be given several times
     #[arg(long = "allow-host", value_name = "NAME")]

@@ -11,6 +11,7 @@ use holm_host::HostOptions;
 use holm_host::Isolation;
 use holm_isolate::Census;
 use holm_isolate::Cores;
+use holm_isolate::Debugger;
 use holm_isolate::IsolateOptions;
 use holm_isolate::Outcome;
 use holm_isolate::Watchdog;
@@ -47,6 +48,7 @@ pub(super) struct ProcessOptions {
     pub(super) egress: Egress,
     pub(super) cache: CacheOptions,
     pub(super) watchdog: WatchdogOptions,
+    pub(super) debugger: Option<Arc<dyn Debugger>>,
 }
 
 /// The front runtime. Made on the main thread, after the engine.
@@ -83,7 +85,7 @@ impl Process {
         runtime: &Runtime,
         options: ProcessOptions,
     ) -> anyhow::Result<Self> {
-        let ProcessOptions { isolation, admission, egress, cache, watchdog } = options;
+        let ProcessOptions { isolation, admission, egress, cache, watchdog, debugger } = options;
         let (watchdog, census) = (Watchdog::start(watchdog)?, Census::default());
         let isolate = IsolateOptions {
             engine,
@@ -91,6 +93,7 @@ impl Process {
             cores: Cores::of_this_machine(),
             front: runtime.handle().clone(),
             census: census.clone(),
+            debugger,
         };
         let policy = EgressPolicy { egress, ..EgressPolicy::default() };
         let outbound = HttpOutbound::new(OutboundOptions { policy, ..OutboundOptions::default() })?;

@@ -136,6 +136,7 @@ fn start(config: &ServerConfig, watchdog: WatchdogOptions) -> Result<(Runtime, P
         egress: settings::egress(config.egress),
         cache: settings::cache(&config.limits, config.cache_directory.as_deref()),
         watchdog,
+        debugger: None,
     };
     let process = Process::start(engine, &runtime, options).map_err(failure)?;
     Ok((runtime, process))

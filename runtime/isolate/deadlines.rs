@@ -67,9 +67,10 @@ impl Isolate {
         let mut late = Vec::new();
         let mut next: Option<Instant> = None;
         let again = now + self.state.limits.borrow().wait_until;
+        let is_debugged = self.is_debugged();
         for (owner, invocation) in self.state.invocations.borrow_mut().iter_mut() {
             // A stream may last for as long as its client stays.
-            if invocation.deadline <= now && invocation.is_streaming() {
+            if invocation.deadline <= now && (is_debugged || invocation.is_streaming()) {
                 invocation.deadline = again;
             }
             if invocation.deadline <= now {

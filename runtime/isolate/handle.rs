@@ -28,6 +28,7 @@ use crate::BodyError;
 use crate::BodyStream;
 use crate::Census;
 use crate::Cores;
+use crate::Debugger;
 use crate::Engine;
 use crate::Failure;
 use crate::InvocationRecord;
@@ -61,6 +62,8 @@ pub struct IsolateOptions {
     pub front: tokio::runtime::Handle,
     /// Where it is entered.
     pub census: Census,
+    /// Told of each isolate that can be debugged.
+    pub debugger: Option<Arc<dyn Debugger>>,
 }
 
 /// One isolate on its thread. Dropping the handle retires the isolate.

@@ -13,6 +13,7 @@ use deno_core::v8;
 
 use crate::State;
 use crate::WorkerCode;
+use crate::debug;
 use crate::turn;
 use crate::worker::Source;
 use crate::worker::SourceKind;
@@ -34,6 +35,8 @@ pub(crate) struct Modules {
     built_in_hook: Option<v8::Global<v8::Function>>,
     /// `module.exports` of the CommonJS modules, by specifier.
     common_js: RefCell<HashMap<String, v8::Global<v8::Object>>>,
+    /// Where a debugger finds the sources, if there may be one.
+    debug_root: RefCell<Option<String>>,
 }
 
 /// A module and its specifier.
@@ -62,7 +65,7 @@ pub(crate) fn load_main<'s>(
 /// Runs a service worker: a classic script in the global scope. `None`: an exception is pending.
 pub(crate) fn run_script(scope: &mut v8::PinScope<'_, '_>, specifier: &str, source: &Source) -> Option<()> {
     let code = text(scope, &source.bytes)?;
-    let origin = origin(scope, specifier, Syntax::Script)?;
+    let origin = origin(scope, specifier, source, Syntax::Script)?;
     let script = v8::Script::compile(scope, code, Some(&origin))?;
     script.run(scope).map(|_| ())
 }
@@ -96,6 +99,11 @@ impl Modules {
     /// `built_in` answers an object with the exports of a module of the runtime, or `undefined`.
     pub(crate) fn new(built_in: v8::Global<v8::Function>) -> Self {
         Self { built_in_hook: Some(built_in), ..Self::default() }
+    }
+
+    /// A debugger finds the sources below this URL.
+    pub(crate) fn debug_from(&self, root: String) {
+        *self.debug_root.borrow_mut() = Some(root);
     }
 
     /// The runtime's own module `specifier`. `Some(None)`: there is none. `None`: an exception is pending.
@@ -218,7 +226,7 @@ impl Modules {
         }
         let source = worker.modules.get(specifier)?;
         let code = text(scope, &source.bytes)?;
-        let origin = origin(scope, specifier, Syntax::Script)?;
+        let origin = origin(scope, specifier, source, Syntax::Script)?;
         let mut compiled = v8::script_compiler::Source::new(code, Some(&origin));
         let parameters = [v8::String::new(scope, "module")?, key, v8::String::new(scope, "require")?];
         let function = v8::script_compiler::compile_function(
@@ -249,9 +257,20 @@ enum Syntax {
     Script,
 }
 
-fn origin<'s>(scope: &mut v8::PinScope<'s, '_>, specifier: &str, syntax: Syntax) -> Option<v8::ScriptOrigin<'s>> {
+fn origin<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    specifier: &str,
+    source: &Source,
+    syntax: Syntax,
+) -> Option<v8::ScriptOrigin<'s>> {
     let name = v8::String::new(scope, specifier)?;
-    Some(v8::ScriptOrigin::new(scope, name.into(), 0, 0, false, 0, None, false, false, syntax == Syntax::Module, None))
+    let map = registry(scope).and_then(|modules| {
+        let root = modules.debug_root.borrow();
+        debug::source_map_url(source.source_map.as_deref()?, root.as_deref()?)
+    });
+    let map = map.and_then(|url| v8::String::new(scope, &url)).map(Into::into);
+    let is_module = syntax == Syntax::Module;
+    Some(v8::ScriptOrigin::new(scope, name.into(), 0, 0, false, 0, map, false, false, is_module, None))
 }
 
 fn compile<'s>(
@@ -261,7 +280,7 @@ fn compile<'s>(
     source: &Source,
 ) -> Option<v8::Local<'s, v8::Module>> {
     let code = text(scope, &source.bytes)?;
-    let origin = origin(scope, specifier, Syntax::Module)?;
+    let origin = origin(scope, specifier, source, Syntax::Module)?;
     let cached = worker.caches.bytecode.lock().get(specifier).cloned();
     let Some(cached) = cached else {
         let mut source = v8::script_compiler::Source::new(code, Some(&origin));

@@ -25,6 +25,10 @@ use crate::ambient::AmbientWaker;
 use crate::cores::Runner;
 use crate::cpu::thread_cpu_ns;
 use crate::crash;
+use crate::debug;
+use crate::debug::DEBUGGED_CPU;
+use crate::debug::DebugTarget;
+use crate::debug::Debugger;
 use crate::handle::IsolateOptions;
 use crate::handle::Status;
 use crate::hooks::Hooks;
@@ -94,6 +98,9 @@ pub(crate) struct Isolate {
     heap: Box<HeapWatch>,
     status: Arc<Status>,
     pub(crate) ambient: Arc<AmbientWaker>,
+    debugger: Option<Arc<dyn Debugger>>,
+    /// The engine has an inspector.
+    inspected: bool,
     pub(crate) stage: Stage,
     /// A turn was ended before its end: what others waited for may never come.
     pub(crate) interrupted: bool,
@@ -179,6 +186,8 @@ impl Isolate {
             heap,
             status,
             ambient,
+            debugger: options.debugger.clone(),
+            inspected: false,
             stage: Stage::Blank,
             interrupted: false,
             sweep_at: None,
@@ -340,6 +349,8 @@ impl Isolate {
         budget: Duration,
         work: impl for<'s, 'i> FnOnce(&mut v8::PinScope<'s, 'i>, &State, &Hooks),
     ) -> (Verdict, u64) {
+        let is_debugged = self.is_debugged();
+        let budget = if is_debugged { DEBUGGED_CPU } else { budget };
         let entry = Entry {
             isolate: self.runtime.v8_isolate(),
             context: &self.context,
@@ -354,6 +365,8 @@ impl Isolate {
         };
         let cpu_ns = self.charge();
         self.runner.leave(cpu_ns);
+        // What a debugger does is not charged.
+        let cpu_ns = if is_debugged { 0 } else { cpu_ns };
         let unmeasured = self.state.unmeasured_ns.get() + cpu_ns;
         if Duration::from_nanos(unmeasured) < MEASURE_AFTER && !self.state.memory.is_stale() {
             self.state.unmeasured_ns.set(unmeasured);
@@ -455,6 +468,32 @@ impl Isolate {
         }
     }
 
+    // --- debugging
+
+    /// Tells whoever debugs that the isolate is there, if anyone may.
+    fn open_to_debuggers(&mut self, worker: &WorkerCode) {
+        let Some(debugger) = &self.debugger else { return };
+        let Some(root) = debugger.source_root() else { return };
+        if let Some(modules) = self.runtime.v8_isolate().get_slot::<Rc<Modules>>() {
+            modules.debug_from(root);
+        }
+        self.runtime.maybe_init_inspector();
+        self.inspected = true;
+        {
+            let isolate = self.runtime.v8_isolate();
+            v8::scope_with_context!(scope, isolate, &self.context);
+            debug::share_console(scope);
+        }
+        debugger.opened(DebugTarget::new(worker.name.clone(), self.runtime.inspector().get_session_sender()));
+        // The inspector gets its waker with the first poll.
+        self.ambient.want();
+    }
+
+    /// A debugger is there: what it looks at stands still, so no limit of time holds.
+    pub(crate) fn is_debugged(&self) -> bool {
+        self.inspected && self.runtime.inspector().sessions_state().has_active
+    }
+
     // --- what arrives
 
     fn load(&mut self, worker: Arc<WorkerCode>) -> Result<(), Failure> {
@@ -466,6 +505,7 @@ impl Isolate {
         *self.state.limits.borrow_mut() = worker.limits.clone();
         self.state.memory.set_limit(worker.limits.memory);
         self.heap.set_limit(self.runtime.v8_isolate(), worker.limits.memory);
+        self.open_to_debuggers(&worker);
         let budget = worker.limits.startup_cpu;
         let mut failure = None;
         self.forgive();
@@ -627,7 +667,8 @@ impl Isolate {
     /// Polls the engine's own event loop: its promises settle into completions, which their owners' turns resolve.
     fn ambient_turn(&mut self) {
         self.state.freeze_clock();
-        self.slot.arm(0, thread_cpu_ns(), AMBIENT_CPU);
+        let budget = if self.is_debugged() { DEBUGGED_CPU } else { AMBIENT_CPU };
+        self.slot.arm(0, thread_cpu_ns(), budget);
         let waker = self.ambient.waker();
         let mut cx = std::task::Context::from_waker(&waker);
         let polled = self.runtime.poll_event_loop(&mut cx, PollEventLoopOptions::default());

@@ -135,6 +135,7 @@ pub fn op_service_call<'s>(
         cf: (!cf.is_empty()).then(|| Arc::from(cf)),
         cpu: None,
         called: Some(Box::new(Called { kind, entrypoint, props, chain })),
+        scheduled: None,
         ticket: Ticket::new(request_id, None, None),
     };
     let calling = outside.services.call(service.as_deref(), request);
