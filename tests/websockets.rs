@@ -264,7 +264,7 @@ impl Stage {
 }
 
 async fn connect(address: SocketAddr, path: &str) -> Result<Answered, Error> {
-    let mut request = format!("ws://a.example{path}").into_client_request()?;
+    let mut request = format!("ws://a.localhost{path}").into_client_request()?;
     if path == "/greet" {
         request.headers_mut().insert("sec-websocket-protocol", "chat".parse().unwrap());
     }
@@ -388,7 +388,7 @@ fn with_half_open_the_script_answers_the_close() {
 
 fn handshake(raw: &mut Raw, path: &str) {
     raw.write(format!(
-        "GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: a.localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     ));
     let head = raw.read_until("\r\n\r\n");
@@ -491,7 +491,7 @@ fn what_a_client_does_not_take_counts_into_the_memory_of_the_isolate() {
 fn sockets(server: &str, worker: &str) -> Project {
     let configuration = format!(
         "[server]\nhttp = \"127.0.0.1:0\"\n{server}\n\
-         [[worker]]\nproject = \"sockets\"\nhostnames = [\"a.example\"]\n{worker}\n"
+         [[worker]]\nproject = \"sockets\"\nhostnames = [\"a.example\", \"a.localhost\"]\n{worker}\n"
     );
     Project::with(&[
         ("holm.toml", &configuration),
@@ -621,7 +621,7 @@ fn only_a_client_that_asks_for_a_websocket_gets_one() {
         ];
         let fields: String =
             fields.iter().filter(|field| **field != missing).map(|field| format!("{field}\r\n")).collect();
-        raw.write(format!("GET /echo HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n"));
+        raw.write(format!("GET /echo HTTP/1.1\r\nHost: a.localhost\r\n{fields}\r\n"));
         let head = raw.read_until("\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 500"), "without {missing}: {head}");
     }

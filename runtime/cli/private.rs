@@ -356,7 +356,8 @@ async fn run(
     } else {
         Body::stream(Counted { body, ticket: Arc::clone(ticket), count: Ticket::came_in })
     };
-    let request = FetchRequest { method, url, headers, body, cf, cpu, called: None, scheduled, ticket: Arc::clone(ticket) };
+    let request =
+        FetchRequest { method, url, headers, body, cf, cpu, called: None, scheduled, ticket: Arc::clone(ticket) };
     let response = host.dispatch(worker, request).await?;
     if response.extensions().get::<AnswerSocket>().is_some() {
         let message = "WebSockets do not reach a tenant whose workers run in a process of their own, as they do for ten minutes after repeated crashes.";

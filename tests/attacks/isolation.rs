@@ -409,7 +409,7 @@ fn reach() -> Vec<Case> {
             "ISO-13",
             "channels between isolates",
             r#"
-            const names = ["BroadcastChannel", "SharedWorker", "Worker", "localStorage", "sessionStorage", "indexedDB", "caches", "SharedArrayBuffer", "Deno", "process", "require", "gc", "importScripts"];
+            const names = ["BroadcastChannel", "SharedWorker", "Worker", "localStorage", "sessionStorage", "indexedDB", "SharedArrayBuffer", "Deno", "process", "require", "gc", "importScripts"];
             const there = names.filter((name) => globalThis[name] !== undefined);
             if (navigator.locks !== undefined) there.push("navigator.locks");
             if (navigator.storage !== undefined) there.push("navigator.storage");

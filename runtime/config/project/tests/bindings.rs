@@ -43,7 +43,7 @@ fn a_trigger_that_is_no_cron_expression_is_an_error_with_its_place() {
     let found = errors(&scratch);
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(
-        found[0].starts_with("error 2:43 `triggers.crons[1]` is no cron expression: \"* * * * * *\""),
+        found[0].starts_with("error 2:42 `triggers.crons[1]` is no cron expression: \"* * * * * *\""),
         "{}",
         found[0]
     );
