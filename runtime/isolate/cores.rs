@@ -49,7 +49,7 @@ struct State {
     waiting: Vec<Arc<Runner>>,
 }
 
-/// CPU time that the isolates of one tenant have used lately, in nanoseconds: what is older than [`Recent::HALF_LIFE`] counts
+/// CPU time that the isolates of one tenant have used lately, in nanoseconds: what is older than about half a second counts
 /// half, and so on.
 #[derive(Debug, Default)]
 pub struct Recent {
