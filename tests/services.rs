@@ -102,6 +102,26 @@ fn a_bundle_keeps_its_service_bindings() {
 }
 
 #[test]
+fn a_message_has_at_most_32_mib() {
+    const SENDER: &str = "export default { async fetch(request, env) {
+  const size = await env.OTHER.size(new Uint8Array(31 << 20));
+  const refused = await env.OTHER.size(new Uint8Array(33 << 20)).catch((error) => `${error.name}: ${error.message}`);
+  return new Response(`${size} ${refused}`);
+} };";
+    const RECEIVER: &str = "import { WorkerEntrypoint } from 'cloudflare:workers';
+export default class extends WorkerEntrypoint { size(bytes) { return bytes.length; } };";
+    let project = Project::empty();
+    let workers = [
+        add(&project, "caller", SENDER, &to("receiver"), "tenant = \"acme\""),
+        add(&project, "receiver", RECEIVER, "", "tenant = \"acme\""),
+    ];
+    let serve = serve(&project, "cpu_ms = 20_000\nmemory_mb = 512", &workers);
+    let text = ask(&serve, "caller", "/").text();
+    let limited = "32505856 DataCloneError: Serialized RPC arguments or return values are limited to 32MiB";
+    assert!(text.starts_with(limited), "{text}");
+}
+
+#[test]
 fn a_new_version_of_a_service_is_called_as_soon_as_it_is_in_force() {
     let project = Project::empty();
     let workers = [

@@ -115,9 +115,8 @@ const answers = {
     return [response.status, response.headers.get("x-method"), response.headers.get("x-a"), await response.text(), [...headers], streamed.status, await streamed.text()];
   },
   "/sizes": async ({ CALLEE }) => [
-    await CALLEE.size(new Uint8Array(5 << 20)),
-    (await CALLEE.bytes(3 << 20)).length,
-    await thrown(CALLEE.size(new Uint8Array(33 << 20))),
+    await CALLEE.size(new Uint8Array(2 << 20)),
+    (await CALLEE.bytes(1 << 20)).length,
   ],
   "/ended": async ({ CALLEE }) => [await thrown(CALLEE.spin()), await CALLEE.add(1, 1)],
   "/local": async () => {
