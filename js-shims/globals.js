@@ -42,6 +42,7 @@ import {
 } from "ext:holm/events.js";
 import { fetch } from "ext:holm/fetch.js";
 import { FormData } from "ext:holm/formdata.js";
+import { define, defineLazily } from "ext:holm/global_property.js";
 import { Headers } from "ext:holm/headers.js";
 import { FixedLengthStream, IdentityTransformStream } from "ext:holm/identity_streams.js";
 import { MessageChannel, MessagePort } from "ext:holm/message_channel.js";
@@ -213,32 +214,6 @@ const globals = [
 
 const notSerializable = [Headers, Request, Response, FormData, MessageChannel, MessagePort];
 
-function define(name, value) {
-  ObjectDefineProperty(globalThis, name, {
-    __proto__: null,
-    value,
-    writable: true,
-    enumerable: false,
-    configurable: true,
-  });
-}
-
-function defineLazy({ name, value }) {
-  ObjectDefineProperty(globalThis, name, {
-    __proto__: null,
-    get() {
-      const loaded = value();
-      define(name, loaded);
-      return loaded;
-    },
-    set(other) {
-      define(name, other);
-    },
-    enumerable: false,
-    configurable: true,
-  });
-}
-
 /** Symbols that every script can make, or knows from the language. */
 const isPublicSymbol = (symbol) => {
   if (SymbolKeyFor(symbol) !== undefined) return true;
@@ -266,7 +241,7 @@ function sealInnerMethods(prototype) {
 /** While the snapshot is made. */
 export function installGlobals() {
   for (let i = 0; i < globals.length; i++) {
-    if (globals[i].lazy) defineLazy(globals[i]);
+    if (globals[i].lazy) defineLazily(globals[i].name, globals[i].value);
     else define(globals[i].name, globals[i].value());
   }
   for (let i = 0; i < notSerializable.length; i++) markNotSerializable(notSerializable[i].prototype);
@@ -302,6 +277,6 @@ export function finishGlobals() {
   if (globalThis.console !== console) define("console", console);
   if (globalThis.Date !== Date) define("Date", Date);
   for (let i = 0; i < globals.length; i++) {
-    if (globals[i].lazy && !ObjectHasOwn(globalThis, globals[i].name)) defineLazy(globals[i]);
+    if (globals[i].lazy && !ObjectHasOwn(globalThis, globals[i].name)) defineLazily(globals[i].name, globals[i].value);
   }
 }

@@ -2,13 +2,13 @@
 // global. Everything else is loaded when a worker first asks for it (node_natives.js), so that one that does not pays nothing.
 
 import { core, primordials } from "ext:core/mod.js";
+import { define, defineLazily } from "ext:holm/global_property.js";
 import { clearImmediate, nodeTimers, setImmediate } from "ext:holm/node_timers.js";
 
 const {
   Error,
   JSONParse,
   ObjectAssign,
-  ObjectDefineProperty,
   StringPrototypeSlice,
   StringPrototypeStartsWith,
   globalThis,
@@ -55,33 +55,6 @@ export function nodeServer() {
     );
   }
   return loaded().builtin("internal/holm/http/bridge");
-}
-
-function define(name, value) {
-  ObjectDefineProperty(globalThis, name, {
-    __proto__: null,
-    value,
-    writable: true,
-    enumerable: false,
-    configurable: true,
-  });
-}
-
-/** A global that loads its module when it is first touched. */
-function defineLazily(name, load) {
-  ObjectDefineProperty(globalThis, name, {
-    __proto__: null,
-    get() {
-      const value = load();
-      define(name, value);
-      return value;
-    },
-    set(value) {
-      define(name, value);
-    },
-    enumerable: false,
-    configurable: true,
-  });
 }
 
 /** hooks.configure: before the worker's modules are loaded. */

@@ -207,6 +207,7 @@ deno_core::extension!(
         "events.js",
         "fetch.js",
         "formdata.js",
+        "global_property.js",
         "globals.js",
         "headers.js",
         "identity_streams.js",

@@ -4,10 +4,9 @@
 //! answers, as its own. So a request names this machine by an address, by `localhost`, or by a name that the project or the
 //! command line gives: <https://www.rfc-editor.org/rfc/rfc6761#section-6.3> keeps `localhost` and what is below it local.
 
-use std::net::Ipv4Addr;
-
 use holm_config::project::Project;
 use holm_config::route::RoutePattern;
+use holm_front::authority;
 use parking_lot::RwLock;
 
 pub(super) struct AllowedHosts {
@@ -57,8 +56,7 @@ impl AllowedHosts {
 
     /// `host` is lower-case, without port and trailing dot.
     pub(super) fn allows(&self, host: &str) -> bool {
-        let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
-        if is_address || host == "localhost" || host.ends_with(".localhost") {
+        if authority::is_local(host) || host.ends_with(".localhost") {
             return true;
         }
         let project = self.project.read();

@@ -1,6 +1,5 @@
 //! `holm build`: a project into a directory that `serve` loads without the bundler.
 
-use holm_config::project::LoadOptions;
 use time::Date;
 
 use super::BuildArgs;
@@ -8,13 +7,7 @@ use super::exit::Exit;
 
 /// Runs the command.
 pub(super) fn run(args: &BuildArgs) -> Exit {
-    let options = LoadOptions {
-        env: args.project.env.clone(),
-        var_overrides: args.project.vars.clone(),
-        host_environment: std::env::vars().collect(),
-        ..LoadOptions::new(today())
-    };
-    let project = match holm_config::project::load(&args.project.path, &options) {
+    let project = match holm_config::project::load(&args.project.path, &args.project.load_options()) {
         Ok(project) => project,
         Err(diagnostics) => {
             eprintln!("{diagnostics}");

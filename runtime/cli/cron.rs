@@ -167,6 +167,7 @@ impl Crons {
         let mut firings = Vec::new();
         for entry in entries {
             let due = entry.schedule.lock().due(now);
+            let mut left_out = Vec::new();
             for due in due {
                 match due {
                     Due::Run { trigger, scheduled } => {
@@ -176,9 +177,12 @@ impl Crons {
                         let (worker, cron) = (entry.name(), trigger.as_str());
                         tracing::warn!(worker, cron, scheduled_ms = scheduled, ?why, "a scheduled event was left out");
                         let outcome = RunOutcome::Skipped { why };
-                        entry.note(Run { cron: cron.to_owned(), scheduled, began: now, outcome });
+                        left_out.push(Run { cron: cron.to_owned(), scheduled, began: now, outcome });
                     }
                 }
+            }
+            if !left_out.is_empty() {
+                entry.keep(|history| history.add(left_out));
             }
         }
         firings
@@ -188,7 +192,8 @@ impl Crons {
         let mut next = Some(firing);
         while let Some(Firing { entry, trigger, scheduled }) = next {
             let cron = trigger.as_str();
-            entry.note(Run { cron: cron.to_owned(), scheduled, began: now_ms(), outcome: RunOutcome::Running });
+            let run = Run { cron: cron.to_owned(), scheduled, began: now_ms(), outcome: RunOutcome::Running };
+            entry.keep(|history| history.add([run]));
             let began = Instant::now();
             let worker = Arc::clone(&entry.worker.lock());
             let ended = scheduled_event(&self.shared.workers, &worker, cron, scheduled).await;
@@ -199,7 +204,7 @@ impl Crons {
                     RunOutcome::Ended { outcome: outcome.code().to_owned(), wall, error: Some(message) }
                 }
             };
-            entry.note_end(cron, scheduled, outcome);
+            entry.keep(|history| history.end(cron, scheduled, outcome));
             let owed = entry.schedule.lock().ended(&trigger);
             next = match owed {
                 Some(Due::Run { trigger, scheduled }) => Some(Firing { entry, trigger, scheduled }),
@@ -273,15 +278,9 @@ impl Entry {
         self.worker.lock().code().name.clone()
     }
 
-    fn note(&self, run: Run) {
-        self.kept(self.history.lock().add(run));
-    }
-
-    fn note_end(&self, cron: &str, scheduled: i64, outcome: RunOutcome) {
-        self.kept(self.history.lock().end(cron, scheduled, outcome));
-    }
-
-    fn kept(&self, written: std::io::Result<()>) {
+    /// Changes the history. Its file may be written, and another process may have it locked: the runtime's thread is not held.
+    fn keep(&self, change: impl FnOnce(&mut History) -> std::io::Result<()>) {
+        let written = tokio::task::block_in_place(|| change(&mut self.history.lock()));
         if let Err(error) = written {
             tracing::error!(worker = self.name(), %error, "the history of scheduled events cannot be written");
         }

@@ -93,8 +93,8 @@ pub(super) fn run(args: DevArgs) -> Exit {
     };
     let status = Arc::new(Status { errors: RwLock::default(), hosts: AllowedHosts::new(&args.allow_hosts) });
     let workers = HostWorkers { host: process.host.clone(), privates: Privates::default() };
-    let crons = Crons::in_memory(workers);
-    let dev = Dev { args, terminal, limits, process, status, crons, inspector, projects: RwLock::default() };
+    let crons = Crons::in_memory(workers.clone());
+    let dev = Dev { args, terminal, limits, process, workers, status, crons, inspector, projects: RwLock::default() };
     let exit = runtime.block_on(dev.run(reports));
     runtime.shutdown_timeout(Duration::from_millis(100));
     // A thread that cannot be stopped may still run: it sees nothing of the process torn down.
@@ -134,6 +134,7 @@ struct Dev {
     terminal: Terminal,
     limits: Limits,
     process: Process,
+    workers: HostWorkers,
     status: Arc<Status>,
     crons: Crons,
     inspector: Inspector,
@@ -221,11 +222,8 @@ impl Dev {
         );
 
         let (shutdown, signal) = Shutdown::new();
-        let workers = DevWorkers {
-            workers: HostWorkers { host: self.process.host.clone(), privates: Privates::default() },
-            terminal: self.terminal,
-            status: Arc::clone(&self.status),
-        };
+        let workers =
+            DevWorkers { workers: self.workers.clone(), terminal: self.terminal, status: Arc::clone(&self.status) };
         let options = Options { error_detail: ErrorDetail::Full, ..Options::default() };
         if let Some(listener) = inspector {
             let address = listener.local_addr().map_or_else(|_| String::new(), |address| address.to_string());
@@ -261,13 +259,7 @@ impl Dev {
     }
 
     fn load(&self, path: &Path) -> Loaded {
-        let options = LoadOptions {
-            env: self.args.project.env.clone(),
-            var_overrides: self.args.project.vars.clone(),
-            env_files: true,
-            host_environment: std::env::vars().collect(),
-            ..LoadOptions::new(super::build::today())
-        };
+        let options = LoadOptions { env_files: true, ..self.args.project.load_options() };
         match holm_config::project::load(path, &options) {
             Ok(project) => Loaded::Good(Box::new(project)),
             Err(diagnostics) => Loaded::Bad(diagnostics.to_string()),

@@ -14,9 +14,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::SinkExt;
 use futures::StreamExt;
+use holm_front::authority;
+use holm_front::authority::Authority;
 use holm_isolate::DebugSession;
 use holm_isolate::DebugTarget;
 use holm_isolate::Debugger;
+use holm_isolate::accept_key;
 use http::HeaderMap;
 use http::Request;
 use http::Response;
@@ -33,7 +36,6 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -181,14 +183,15 @@ impl Debugger for Shared {
 fn is_from_here(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = text(header::HOST).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let is_local = bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_local = Authority::parse(host).is_some_and(|authority| {
+        let name = authority.host;
+        name.eq_ignore_ascii_case("localhost") || authority::address(name).is_some_and(|ip| ip.is_loopback())
+    });
     is_local && text(header::ORIGIN).is_none_or(|origin| DEVTOOLS.iter().any(|page| origin.starts_with(page)))
 }
 
 fn attach(mut request: Request<Incoming>, target: &DebugTarget) -> Response<Full<Bytes>> {
-    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| accept_key(key.as_bytes()));
     let Some(accept) = key else {
         return plain(StatusCode::UPGRADE_REQUIRED, "This address is for a debugger's WebSocket.\n");
     };

@@ -31,6 +31,7 @@ use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
+use holm_config::project::LoadOptions;
 
 /// An edge isolate runtime, compatible with the Cloudflare Workers API and with wrangler projects.
 #[derive(Debug, Parser)]
@@ -143,6 +144,20 @@ enum LogLevel {
     Warn,
     Error,
     None,
+}
+
+// === impl ProjectArgs ===
+
+impl ProjectArgs {
+    /// How the project is loaded; without its env files, which are not for what is written to disk.
+    fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            env: self.env.clone(),
+            var_overrides: self.vars.clone(),
+            host_environment: std::env::vars().collect(),
+            ..LoadOptions::new(build::today())
+        }
+    }
 }
 
 /// Parses the command line and runs the command.

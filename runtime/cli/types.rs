@@ -36,13 +36,7 @@ const DATES: [Date; 8] = [
 
 /// Runs the command.
 pub(super) fn run(args: &TypesArgs) -> Exit {
-    let options = LoadOptions {
-        env: args.project.env.clone(),
-        var_overrides: args.project.vars.clone(),
-        env_files: true,
-        host_environment: std::env::vars().collect(),
-        ..LoadOptions::new(super::build::today())
-    };
+    let options = LoadOptions { env_files: true, ..args.project.load_options() };
     let project = match holm_config::project::load(&args.project.path, &options) {
         Ok(project) => project,
         Err(diagnostics) => {

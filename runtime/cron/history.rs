@@ -90,10 +90,12 @@ impl History {
 
     /// # Errors
     /// When the file cannot be written; what it should have held is known all the same.
-    pub fn add(&mut self, run: Run) -> io::Result<()> {
-        let last = self.last.entry(run.cron.clone()).or_insert(run.scheduled);
-        *last = run.scheduled.max(*last);
-        self.runs.push_back(run);
+    pub fn add(&mut self, runs: impl IntoIterator<Item = Run>) -> io::Result<()> {
+        for run in runs {
+            let last = self.last.entry(run.cron.clone()).or_insert(run.scheduled);
+            *last = run.scheduled.max(*last);
+            self.runs.push_back(run);
+        }
         self.runs.drain(..self.runs.len().saturating_sub(RUNS));
         self.write()
     }
@@ -161,7 +163,7 @@ mod tests {
     fn the_newest_hundred_are_kept_and_the_newest_is_first() {
         let mut history = History::default();
         for minute in 0..150 {
-            history.add(run(minute)).unwrap();
+            history.add([run(minute)]).unwrap();
         }
         assert_eq!(history.runs().count(), RUNS);
         assert_eq!(history.runs().next().unwrap().scheduled, 149);
@@ -177,10 +179,10 @@ mod tests {
         let mut history = History::open(&file).unwrap();
         history.keep(std::slice::from_ref(&trigger));
         let ended = RunOutcome::Ended { outcome: "ok".to_owned(), wall: 12, error: None };
-        history.add(run(1)).unwrap();
+        history.add([run(1)]).unwrap();
         history.end("* * * * *", 1, ended.clone()).unwrap();
-        history.add(run(2)).unwrap();
-        history.add(Run { outcome: RunOutcome::Skipped { why: Skipped::Missed }, ..run(3) }).unwrap();
+        history.add([run(2)]).unwrap();
+        history.add([Run { outcome: RunOutcome::Skipped { why: Skipped::Missed }, ..run(3) }]).unwrap();
 
         let mut after = History::open(&file).unwrap();
         after.keep(std::slice::from_ref(&trigger));
@@ -189,7 +191,7 @@ mod tests {
         assert_eq!(after.runs().nth(2).unwrap().outcome, ended);
 
         // The process before is still there, and ends its run.
-        after.add(run(4)).unwrap();
+        after.add([run(4)]).unwrap();
         history.end("* * * * *", 2, ended.clone()).unwrap();
         after.end("* * * * *", 4, ended.clone()).unwrap();
         let whole = History::open(&file).unwrap();
@@ -198,7 +200,7 @@ mod tests {
         assert_eq!(whole.last(&trigger), Some(4));
         after.keep(&[]);
         assert_eq!(after.last(&trigger), None);
-        after.add(Run { cron: "0 0 1 1 *".to_owned(), ..run(5) }).unwrap();
+        after.add([Run { cron: "0 0 1 1 *".to_owned(), ..run(5) }]).unwrap();
         assert_eq!(after.last(&trigger), None);
 
         std::fs::write(&file, "{").unwrap();

@@ -16,15 +16,14 @@ const ON_TIME_MS: i64 = 30_000;
 const TOLD: usize = 100;
 
 /// What becomes of runs that cannot be on time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Policy {
     pub missed: Missed,
     pub overlap: Overlap,
 }
 
 /// A scheduled time passed while nothing could run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missed {
     /// It is left out.
@@ -35,7 +34,7 @@ pub enum Missed {
 }
 
 /// The run before is still going when the next is due.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Overlap {
     /// The next is missed.

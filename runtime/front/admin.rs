@@ -17,6 +17,7 @@ use http::header;
 use tokio::net::TcpListener;
 use tower_service::Service as _;
 
+use crate::authority;
 use crate::authority::Authority;
 use crate::connection::Connection;
 use crate::connection::Service;
@@ -78,16 +79,11 @@ async fn refuse_browsers(request: Request, next: Next) -> Result<Response, Statu
     let headers = request.headers();
     let host = request.uri().authority().map(http::uri::Authority::as_str);
     let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
-    let local = host.and_then(Authority::parse).is_some_and(|authority| is_local(authority.host));
+    let local = host.and_then(Authority::parse).is_some_and(|authority| authority::is_local(authority.host));
     if headers.contains_key(header::ORIGIN) || !local {
         return Err(StatusCode::FORBIDDEN);
     }
     Ok(next.run(request).await)
-}
-
-fn is_local(host: &str) -> bool {
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok()
 }
 
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 //! One normaliser for routing, the TLS check and the URL: what is not plainly a host name is refused, not repaired. Called by
 //! the door for each request; pure, so that it can be fuzzed.
 
+use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -43,6 +44,18 @@ pub enum InvalidTarget {
     NotAPath,
     #[error("the method CONNECT is not served")]
     Connect,
+}
+
+/// The IP address that a host is, if it is one; IPv6 is in brackets.
+#[must_use]
+pub fn address(host: &str) -> Option<IpAddr> {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
+}
+
+/// Whether a host is no name that somebody could let resolve to this machine ("DNS rebinding").
+#[must_use]
+pub fn is_local(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || address(host).is_some()
 }
 
 // === impl Authority ===
