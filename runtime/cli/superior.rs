@@ -177,7 +177,7 @@ pub(super) async fn report_to_self(mut reports: Reports, stuck_threads: u64, poi
         match report {
             Report::GivenUp(_) => continue,
             Report::Stuck(_) => stuck += 1,
-            Report::Stopped(_) => stuck = stuck_threads,
+            Report::Stopped(_) | Report::HelperStopped => stuck = stuck_threads,
         }
         if stuck >= stuck_threads {
             let _ = poisoned.send(());
@@ -186,12 +186,15 @@ pub(super) async fn report_to_self(mut reports: Reports, stuck_threads: u64, poi
 }
 
 fn log(report: &Report) {
-    let (Report::GivenUp(blamed) | Report::Stuck(blamed) | Report::Stopped(blamed)) = report;
-    let Blamed { worker, tenant, invocation, .. } = blamed;
-    let text = match report {
-        Report::GivenUp(_) => "a turn was terminated and does not end; its isolate has been given up",
-        Report::Stuck(_) => "a thread cannot be stopped",
-        Report::Stopped(_) => "an isolate crashed; its thread was stopped",
+    let (blamed, text) = match report {
+        Report::GivenUp(blamed) => (blamed, "a turn was terminated and does not end; its isolate has been given up"),
+        Report::Stuck(blamed) => (blamed, "a thread cannot be stopped"),
+        Report::Stopped(blamed) => (blamed, "an isolate crashed; its thread was stopped"),
+        Report::HelperStopped => {
+            tracing::error!("a helper thread of the engine crashed and was stopped");
+            return;
+        }
     };
+    let Blamed { worker, tenant, invocation, .. } = blamed;
     tracing::error!(worker, tenant, invocation, "{text}");
 }

@@ -3,7 +3,8 @@
 //! The end of a process is the end of every tenant's requests in it. So an isolate's thread that would end it stops for ever
 //! instead: it writes who is to blame into the blame table, tells the parent process, wakes the thread that answers whoever
 //! waits, and sleeps. What it held (its heap, perhaps a lock) goes with the process, which the parent replaces. Any other
-//! thread, and a second fault, ends the process as it would have ended.
+//! thread, and a second fault, ends the process as it would have ended; except for the engine's helper threads, which compile
+//! for all isolates and stop as an isolate's thread does where the engine refuses to go on.
 //!
 //! Signal handlers run here: they store, send and sleep, and allocate nothing.
 #![allow(unsafe_code)]
@@ -46,6 +47,11 @@ const STACK: usize = 64 << 10;
 
 static PROCESS: OnceLock<Process> = OnceLock::new();
 static FAULTS: AtomicU32 = AtomicU32::new(0);
+/// Why a helper thread of the engine has stopped: a [`Trouble`], or 0.
+static HELPER: AtomicU32 = AtomicU32::new(0);
+
+/// How the engine names its helper threads.
+const HELPERS: &[u8] = b"V8 Default";
 
 struct Process {
     on_crash: OnCrash,
@@ -99,6 +105,18 @@ pub(crate) fn wait(wake: RawFd) {
     // SAFETY: `count` has room for the eventfd's eight bytes.
     unsafe {
         libc::read(wake, count.as_mut_ptr().cast(), count.len());
+    }
+}
+
+/// Why a helper thread of the engine has stopped; answered once.
+pub(crate) fn take_stopped_helper() -> Option<Trouble> {
+    Trouble::from_code(HELPER.swap(0, Ordering::AcqRel))
+}
+
+/// Tells the parent process, if there is one, that this one is to be replaced.
+pub(crate) fn tell() {
+    if let Some(Process { on_crash: OnCrash::Stop { tell }, .. }) = PROCESS.get() {
+        send(*tell);
     }
 }
 
@@ -184,14 +202,22 @@ extern "C" fn on_signal(signal: libc::c_int, info: *const libc::siginfo_t, _cont
     }
 }
 
-/// Stops the calling thread for ever, if it runs an isolate and the process goes on without it; returns otherwise.
+/// Stops the calling thread for ever, if the process goes on without it; returns otherwise.
 fn stop(trouble: Trouble) {
-    let (Some(status), Some(process)) = (STATUS.get(), PROCESS.get()) else { return };
+    let Some(process) = PROCESS.get() else { return };
     let tell = match process.on_crash {
         OnCrash::Die => return,
         OnCrash::StopUnlessFaulted if trouble == Trouble::Faulted => return,
         OnCrash::StopUnlessFaulted => None,
         OnCrash::Stop { tell } => Some(tell),
+    };
+    let Some(status) = STATUS.get() else {
+        if is_helper() && matches!(trouble, Trouble::OutOfMemory | Trouble::CheckFailed) {
+            // Whoever is woken finds out who is to blame, and tells the parent then.
+            HELPER.store(trouble as u32, Ordering::Release);
+            sleep(process);
+        }
+        return;
     };
     if let Some(place) = PLACE.get() {
         place.stop(trouble);
@@ -203,9 +229,33 @@ fn stop(trouble: Trouble) {
         if trouble == Trouble::Faulted && FAULTS.fetch_add(1, Ordering::AcqRel) > 0 {
             libc::_exit(SOFTWARE);
         }
-        if let Some((socket, bytes)) = tell {
-            libc::send(socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
-        }
+    }
+    if let Some(tell) = tell {
+        send(tell);
+    }
+    sleep(process);
+}
+
+/// Whether the calling thread is one of the engine's own.
+fn is_helper() -> bool {
+    // Longer than any name of a thread.
+    let mut name = [0_u8; 32];
+    // SAFETY: the kernel writes at most 16 bytes, the last of them zero.
+    let status = unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    status == 0 && name.starts_with(HELPERS)
+}
+
+fn send((socket, bytes): (RawFd, &'static [u8])) {
+    // SAFETY: a plain system call, allowed in signal handlers.
+    unsafe {
+        libc::send(socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+    }
+}
+
+/// Wakes the thread that answers, and sleeps for ever.
+fn sleep(process: &Process) -> ! {
+    // SAFETY: plain system calls, all of them allowed in signal handlers.
+    unsafe {
         let one = 1_u64.to_ne_bytes();
         libc::write(process.wake, one.as_ptr().cast(), one.len());
         let mut all: libc::sigset_t = std::mem::zeroed();

@@ -94,6 +94,8 @@ pub struct Status {
     gone: Arc<Notify>,
     /// A [`Trouble`] that has stopped the thread, or 0.
     stopped: AtomicU32,
+    /// The heap has more room than its limit, until the turn ends.
+    heap_raised: AtomicBool,
 }
 
 /// Why nothing more is to be expected of an isolate's thread.
@@ -274,6 +276,15 @@ impl Status {
     /// The thread stops for ever. Called in signal handlers: it does nothing but store.
     pub(crate) fn stop(&self, trouble: Trouble) {
         self.stopped.store(trouble as u32, Ordering::Release);
+    }
+
+    /// The heap's limit was raised within a turn, or is its limit again.
+    pub(crate) fn set_heap_raised(&self, raised: bool) {
+        self.heap_raised.store(raised, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_heap_raised(&self) -> bool {
+        self.heap_raised.load(Ordering::Relaxed)
     }
 
     /// What has stopped the thread; answered once.

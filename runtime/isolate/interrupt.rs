@@ -10,6 +10,7 @@ use deno_core::v8;
 
 use crate::State;
 use crate::cores::Runner;
+use crate::handle::Status;
 use crate::limits::HEAP_GRACE;
 
 /// Measures the isolate, and ends its turn when it is over its hard limit. Asked for by [`crate::memory::Account::ask`].
@@ -49,18 +50,19 @@ pub(crate) struct HeapWatch {
     limit: Cell<usize>,
     raised: Cell<bool>,
     exceeded: Rc<Cell<bool>>,
+    status: Arc<Status>,
 }
 
 // === impl HeapWatch ===
 
 impl HeapWatch {
     /// Watches the heap of `isolate`. What is returned has to live as long as the isolate does.
-    pub(crate) fn new(isolate: &mut v8::Isolate, exceeded: Rc<Cell<bool>>) -> Box<Self> {
+    pub(crate) fn new(isolate: &mut v8::Isolate, exceeded: Rc<Cell<bool>>, status: Arc<Status>) -> Box<Self> {
         let limit = isolate.get_heap_statistics().heap_size_limit();
         // SAFETY: the pointer is used on the isolate's thread only, from a callback of the isolate itself.
         let pointer = unsafe { isolate.as_raw_isolate_ptr() };
         let watch =
-            Box::new(Self { isolate: Cell::new(pointer), limit: Cell::new(limit), raised: Cell::new(false), exceeded });
+            Box::new(Self { isolate: Cell::new(pointer), limit: Cell::new(limit), raised: Cell::new(false), exceeded, status });
         isolate.add_near_heap_limit_callback(near_limit, watch.data());
         watch
     }
@@ -75,6 +77,7 @@ impl HeapWatch {
     /// After a turn: the limit is what it was, unless the heap is full.
     pub(crate) fn settle(&self, isolate: &mut v8::Isolate) {
         if self.raised.replace(false) {
+            self.status.set_heap_raised(false);
             self.set_limit(isolate, self.limit.get());
         }
     }
@@ -96,6 +99,7 @@ unsafe extern "C" fn near_limit(data: *mut c_void, current: usize, _initial: usi
         // It was terminated and goes on, or asks for more at once than a worker may ever have.
         crate::crash::out_of_memory();
     }
+    watch.status.set_heap_raised(true);
     if used >= limit / 8 * 7 {
         watch.exceeded.set(true);
         isolate.terminate_execution();

@@ -164,7 +164,7 @@ impl Isolate {
         isolate.set_allow_atomics_wait(false);
         isolate.set_oom_error_handler(crash::on_out_of_memory);
         state.memory.belongs_to(isolate);
-        let heap = HeapWatch::new(isolate, Rc::clone(&state.heap_exceeded));
+        let heap = HeapWatch::new(isolate, Rc::clone(&state.heap_exceeded), Arc::clone(&status));
         let slot = options.watchdog.slot(isolate.thread_safe_handle(), Arc::clone(&status), Arc::clone(&runner))?;
         let guard = crash::Guard::enter(Arc::clone(&status), slot.place())?;
         let hooks = {

@@ -79,6 +79,8 @@ pub enum Report {
     Stuck(Blamed),
     /// An isolate's thread stopped where it could not go on. It holds its memory until the process ends.
     Stopped(Blamed),
+    /// A helper thread of the engine stopped where it could not go on. Isolates may wait for it without end.
+    HelperStopped,
 }
 
 struct Shared {
@@ -301,6 +303,20 @@ impl Shared {
     /// Answers whoever waits for a thread that has stopped.
     fn answer_for_stopped(&self) {
         let slots: Vec<Arc<Slot>> = self.slots.lock().iter().filter_map(Weak::upgrade).collect();
+        let helper = crash::take_stopped_helper();
+        if helper == Some(Trouble::OutOfMemory) {
+            // It worked for an isolate whose heap was full; the engine does not say for which.
+            for slot in slots.iter().filter(|slot| slot.status.is_heap_raised()) {
+                slot.status.stop(Trouble::OutOfMemory);
+                if let Some(place) = slot.place() {
+                    place.stop(Trouble::OutOfMemory);
+                }
+            }
+        }
+        if helper.is_some() {
+            (self.report)(Report::HelperStopped);
+            crash::tell();
+        }
         for slot in slots {
             let Some(trouble) = slot.status.take_stopped() else { continue };
             let owner = slot.turn.try_lock().map_or(0, |turn| turn.owner);

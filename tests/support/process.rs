@@ -71,19 +71,25 @@ pub fn kill(process: u32, signal: &str) {
     assert!(sent.success());
 }
 
+/// The threads of a process that have this name.
+pub fn threads(process: u32, name: &str) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let threads = threads.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let named = threads
+        .filter(|thread| std::fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim_end() == name));
+    named.map(|thread| thread.file_name().unwrap().to_str().unwrap().parse().unwrap()).collect()
+}
+
 /// Waits for a thread of this name that has used 0.2 s of CPU time.
 pub fn busy_thread(process: u32, name: &str) -> u32 {
-    let read = |thread: &Path, file: &str| std::fs::read_to_string(thread.join(file)).unwrap_or_default();
-    let ticks = |thread: &Path| {
-        let stat = read(thread, "stat");
+    let ticks = |thread: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/stat")).unwrap_or_default();
         stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(11)?.parse::<u64>().ok()).unwrap_or(0)
     };
     let until = Instant::now() + DEADLINE;
     loop {
-        let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-        let mut threads = threads.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-        if let Some(thread) = threads.find(|thread| read(thread, "comm").trim() == name && ticks(thread) >= 20) {
-            return thread.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        if let Some(thread) = threads(process, name).into_iter().find(|thread| ticks(*thread) >= 20) {
+            return thread;
         }
         assert!(Instant::now() < until, "no thread `{name}` of process {process} is busy");
     }
