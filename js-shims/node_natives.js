@@ -26,6 +26,7 @@ const {
   Error,
   JSONParse,
   JSONStringify,
+  NumberIsInteger,
   ObjectFreeze,
   ObjectKeys,
   ReflectApply,
@@ -84,6 +85,13 @@ const {
   op_node_zlib_new,
   op_node_zlib_write,
   op_settings,
+  op_tcp_close,
+  op_tcp_connect,
+  op_tcp_finish,
+  op_tcp_interrupt,
+  op_tcp_read,
+  op_tcp_start_tls,
+  op_tcp_write,
 } = core.ops;
 
 const settings = JSONParse(op_settings());
@@ -203,6 +211,41 @@ const crypto = {
     op_node_verify(view(der), isPrivate === true, `${hash}`, pss === true, plain === true, view(message), view(signature)),
   rsaOaep: (der, encrypts, hash, label, message) =>
     op_node_rsa_oaep(view(der), encrypts === true, `${hash}`, view(label), view(message)),
+};
+
+// === Connections ===
+
+function port(value) {
+  if (!NumberIsInteger(value) || value < 0 || value > 65535) throw new TypeError("argument must be a port");
+  return value;
+}
+
+function number(value) {
+  if (!NumberIsInteger(value) || value < 0 || value > 0x7fffffff) throw new TypeError("argument must be a connection's number");
+  return value;
+}
+
+/** Of the running invocation, by number. */
+const tcp = {
+  __proto__: null,
+  /** `[connection, remote address, local address]`. */
+  connect: async (host, to) => list(await op_tcp_connect(requireOwner(), `${host}`, port(to), false)),
+  /** The next bytes, `null` at the end, `undefined` when it was interrupted. */
+  read: async (connection) => {
+    const read = await op_tcp_read(currentOwner(), number(connection));
+    return read === null || read === undefined ? read : read[0];
+  },
+  interrupt: (connection) => op_tcp_interrupt(currentOwner(), number(connection)),
+  write: async (connection, buffer) => {
+    await op_tcp_write(currentOwner(), number(connection), view(buffer));
+  },
+  finish: async (connection) => {
+    await op_tcp_finish(currentOwner(), number(connection));
+  },
+  close: (connection) => op_tcp_close(currentOwner(), number(connection)),
+  /** `[protocol or null, version, cipher, certificate]`. */
+  startTls: async (connection, name, protocols, roots) =>
+    list(await op_tcp_start_tls(currentOwner(), number(connection), `${name}`, view(protocols), `${roots}`)),
 };
 
 // === The async context ===
@@ -374,6 +417,7 @@ const natives = ObjectFreeze({
   bytes: ObjectFreeze(bytes),
   zlib: ObjectFreeze(zlib),
   crypto: ObjectFreeze(crypto),
+  tcp: ObjectFreeze(tcp),
   context: ObjectFreeze(context),
   worker: ObjectFreeze(worker),
   timers: ObjectFreeze({ __proto__: null, ...nodeTimers, setImmediate, clearImmediate, Immediate, Timeout }),

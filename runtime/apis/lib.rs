@@ -176,6 +176,7 @@ deno_core::extension!(
         tcp::op_tcp_close,
         tcp::op_tcp_connect,
         tcp::op_tcp_finish,
+        tcp::op_tcp_interrupt,
         tcp::op_tcp_read,
         tcp::op_tcp_start_tls,
         tcp::op_tcp_write,

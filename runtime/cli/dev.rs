@@ -44,6 +44,7 @@ use holm_isolate::Scheduled;
 use holm_isolate::WatchdogOptions;
 use holm_snapshot::SnapshotEngine;
 use holm_stores::fetch::Egress;
+use holm_stores::fetch::Root;
 use parking_lot::RwLock;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -84,7 +85,14 @@ pub(super) fn run(args: DevArgs) -> Exit {
     let isolation = Isolation { isolates: 16, memory_bytes: u64::MAX, idle: Duration::from_secs(3600), spares: 1 };
     let inspector = Inspector::default();
     let (report, reports) = tokio::sync::mpsc::unbounded_channel();
-    let (runtime, process) = match start(engine, isolation, limits, report, &inspector) {
+    let trusted = match settings::trusted(&args.egress_ca) {
+        Ok(trusted) => trusted,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::Config;
+        }
+    };
+    let (runtime, process) = match start(engine, isolation, limits, trusted, report, &inspector) {
         Ok(started) => started,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -105,6 +113,7 @@ fn start(
     engine: Arc<SnapshotEngine>,
     isolation: Isolation,
     limits: Limits,
+    trusted: Vec<Root>,
     report: UnboundedSender<Report>,
     inspector: &Inspector,
 ) -> anyhow::Result<(Runtime, Process)> {
@@ -121,6 +130,7 @@ fn start(
         isolation,
         admission: process::admission(&limits),
         egress: Egress::PublicAndLoopback,
+        trusted,
         cache: settings::cache(&limits, None),
         watchdog,
         debugger: Some(inspector.debugger()),

@@ -88,6 +88,9 @@ struct DevArgs {
     /// be given several times
     #[arg(long = "allow-host", value_name = "NAME")]
     allow_hosts: Vec<String>,
+    /// A PEM file of authorities that outgoing TLS trusts beside those of the web; can be given several times
+    #[arg(long, value_name = "FILE")]
+    egress_ca: Vec<PathBuf>,
     /// How much of what the worker logs is shown
     #[arg(long, value_enum, default_value_t = LogLevel::Info)]
     log_level: LogLevel,

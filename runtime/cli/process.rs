@@ -24,6 +24,7 @@ use holm_stores::fetch::Egress;
 use holm_stores::fetch::EgressPolicy;
 use holm_stores::fetch::HttpOutbound;
 use holm_stores::fetch::OutboundOptions;
+use holm_stores::fetch::Root;
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
@@ -46,6 +47,8 @@ pub(super) struct ProcessOptions {
     pub(super) isolation: Isolation,
     pub(super) admission: Admission,
     pub(super) egress: Egress,
+    /// Authorities that subrequests trust beside the web's.
+    pub(super) trusted: Vec<Root>,
     pub(super) cache: CacheOptions,
     pub(super) watchdog: WatchdogOptions,
     pub(super) debugger: Option<Arc<dyn Debugger>>,
@@ -85,7 +88,7 @@ impl Process {
         runtime: &Runtime,
         options: ProcessOptions,
     ) -> anyhow::Result<Self> {
-        let ProcessOptions { isolation, admission, egress, cache, watchdog, debugger } = options;
+        let ProcessOptions { isolation, admission, egress, trusted, cache, watchdog, debugger } = options;
         let (watchdog, census) = (Watchdog::start(watchdog)?, Census::default());
         let isolate = IsolateOptions {
             engine,
@@ -96,7 +99,8 @@ impl Process {
             debugger,
         };
         let policy = EgressPolicy { egress, ..EgressPolicy::default() };
-        let outbound = HttpOutbound::new(OutboundOptions { policy, ..OutboundOptions::default() })?;
+        let outbound =
+            HttpOutbound::new(OutboundOptions { policy, extra_roots: trusted, ..OutboundOptions::default() })?;
         let cache = SharedCache::open(cache)?;
         let host = {
             let _entered = runtime.enter();

@@ -134,6 +134,7 @@ fn start(config: &ServerConfig, watchdog: WatchdogOptions) -> Result<(Runtime, P
         isolation: settings::isolation(config),
         admission: process::admission(&config.limits),
         egress: settings::egress(config.egress),
+        trusted: settings::trusted(&config.trusted).map_err(|error| (format!("error: {error}"), Exit::Config))?,
         cache: settings::cache(&config.limits, config.cache_directory.as_deref()),
         watchdog,
         debugger: None,

@@ -1,6 +1,7 @@
 //! What a server's configuration means for the parts of its process.
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use holm_host::Isolation;
 use holm_stores::cache::CacheOptions;
 use holm_stores::cache::DiskOptions;
 use holm_stores::fetch::Egress;
+use holm_stores::fetch::Root;
 
 /// What a process takes from its configuration once, when it starts.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +30,7 @@ pub(super) struct Lasting<'a> {
     expose_cpu: bool,
     usage: Option<&'a Usage>,
     cache_directory: Option<&'a Path>,
+    trusted: &'a [PathBuf],
     cron_state: Option<&'a Path>,
     largest_memory_mb: u64,
 }
@@ -44,6 +47,7 @@ impl<'a> Lasting<'a> {
             expose_cpu,
             usage: config.usage.as_ref(),
             cache_directory: config.cache_directory.as_deref(),
+            trusted: &config.trusted,
             cron_state: config.cron.state.as_deref(),
             largest_memory_mb: largest_memory_mb(config),
         }
@@ -74,6 +78,17 @@ pub(super) fn cache(limits: &Limits, directory: Option<&Path>) -> CacheOptions {
         disk: directory
             .map(|directory| DiskOptions { directory: directory.to_owned(), bytes: limits.cache_disk_mb << 20 }),
     }
+}
+
+/// The authorities that subrequests trust beside the web's.
+pub(super) fn trusted(files: &[PathBuf]) -> Result<Vec<Root>, String> {
+    let mut trusted = Vec::new();
+    for file in files {
+        let told = |reason: &dyn std::fmt::Display| format!("{}: {reason}", file.display());
+        let pem = std::fs::read(file).map_err(|error| told(&format_args!("cannot be read: {error}")))?;
+        trusted.extend(holm_stores::fetch::roots_of_pem(&pem).map_err(|error| told(&error))?);
+    }
+    Ok(trusted)
 }
 
 pub(super) const fn egress(configured: holm_config::server::Egress) -> Egress {

@@ -47,6 +47,8 @@ pub struct ServerConfig {
     pub cache_directory: Option<PathBuf>,
     /// Where none of them may go, whatever is within reach.
     pub denied: Destinations,
+    /// PEM files of authorities that subrequests trust beside the web's; they exist.
+    pub trusted: Vec<PathBuf>,
     /// Ceilings and defaults for every worker.
     pub limits: Limits,
     pub certificates: Vec<Certificate>,

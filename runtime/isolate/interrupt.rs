@@ -61,8 +61,13 @@ impl HeapWatch {
         let limit = isolate.get_heap_statistics().heap_size_limit();
         // SAFETY: the pointer is used on the isolate's thread only, from a callback of the isolate itself.
         let pointer = unsafe { isolate.as_raw_isolate_ptr() };
-        let watch =
-            Box::new(Self { isolate: Cell::new(pointer), limit: Cell::new(limit), raised: Cell::new(false), exceeded, status });
+        let watch = Box::new(Self {
+            isolate: Cell::new(pointer),
+            limit: Cell::new(limit),
+            raised: Cell::new(false),
+            exceeded,
+            status,
+        });
         isolate.add_near_heap_limit_callback(near_limit, watch.data());
         watch
     }

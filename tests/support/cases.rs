@@ -20,6 +20,7 @@ use super::output::Output;
 use super::process::Dev;
 use super::process::Serve;
 use super::project::Project;
+use super::redis::Redis;
 use super::upstream::Upstream;
 
 #[derive(Deserialize)]
@@ -40,6 +41,13 @@ struct Folder {
 #[serde(rename_all = "camelCase")]
 enum UpstreamKind {
     Echo,
+    Redis,
+}
+
+/// What a worker's requests go to, with the variables that tell it where that is.
+enum Beside {
+    Echo(Upstream),
+    Redis(Redis),
 }
 
 #[derive(Deserialize)]
@@ -124,11 +132,11 @@ pub fn run(folder: &Path) -> Result<(), String> {
     if let Some(cpu_ms) = cpu_ms {
         return run_all(&cases, &Server::serve(folder, cpu_ms));
     }
-    let upstream = upstream.map(|UpstreamKind::Echo| Upstream::start());
-    let variable = upstream.as_ref().map(|upstream| format!("UPSTREAM:{}", upstream.url()));
+    let beside = upstream.map(Beside::start);
+    let variables = beside.as_ref().map(Beside::variables).unwrap_or_default();
     let mut arguments = vec!["--no-watch", "--log-level", "debug"];
     arguments.extend(args.iter().map(String::as_str));
-    if let Some(variable) = &variable {
+    for variable in &variables {
         arguments.extend(["--var", variable]);
     }
     let started = Dev::try_start(&entry(folder), &arguments);
@@ -180,6 +188,27 @@ enum Server {
     Dev(Dev),
     /// With the directory of its configuration.
     Serve(Serve, Project),
+}
+
+// === impl Beside ===
+
+impl Beside {
+    fn start(kind: UpstreamKind) -> Self {
+        match kind {
+            UpstreamKind::Echo => Self::Echo(Upstream::start()),
+            UpstreamKind::Redis => Self::Redis(Redis::start()),
+        }
+    }
+
+    /// As `--var` takes them.
+    fn variables(&self) -> Vec<String> {
+        match self {
+            Self::Echo(upstream) => vec![format!("UPSTREAM:{}", upstream.url())],
+            Self::Redis(redis) => {
+                vec![format!("REDIS_HOST:{}", redis.address.ip()), format!("REDIS_PORT:{}", redis.address.port())]
+            }
+        }
+    }
 }
 
 // === impl Server ===

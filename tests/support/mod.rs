@@ -9,11 +9,13 @@
 pub mod cases;
 pub mod client;
 pub mod frames;
+pub mod lines;
 pub mod load;
 pub mod output;
 pub mod process;
 pub mod project;
 pub mod raw;
+pub mod redis;
 pub mod tls;
 pub mod upstream;
 

@@ -75,8 +75,8 @@ pub fn kill(process: u32, signal: &str) {
 pub fn threads(process: u32, name: &str) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let threads = threads.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let named = threads
-        .filter(|thread| std::fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim_end() == name));
+    let named =
+        threads.filter(|thread| std::fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim_end() == name));
     named.map(|thread| thread.file_name().unwrap().to_str().unwrap().parse().unwrap()).collect()
 }
 

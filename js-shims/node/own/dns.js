@@ -2,7 +2,7 @@
 'use strict';
 
 const { worker } = internalBinding('holm').natives;
-const { isIP } = require('net');
+const { isIP } = require('internal/net');
 const { codes: { ERR_INVALID_ARG_VALUE } } = require('internal/errors');
 const { validateFunction, validateOneOf, validateString } = require('internal/validators');
 

@@ -42,15 +42,17 @@ const holm = { __proto__: null, natives, primordials };
 
 // Whole modules are Node.js's own, or do what it documents; of the others `README.md` says what they leave out.
 const PUBLIC = new Set(`
-  _stream_duplex _stream_passthrough _stream_readable _stream_transform _stream_writable
-  assert assert/strict async_hooks buffer console constants crypto diagnostics_channel dns dns/promises events fs fs/promises http https module os path path/posix path/win32
+  _stream_duplex _stream_passthrough _stream_readable _stream_transform _stream_writable _tls_common _tls_wrap
+  assert assert/strict async_hooks buffer console constants crypto diagnostics_channel dns dns/promises events fs fs/promises http https module net os path path/posix path/win32
   perf_hooks process punycode querystring stream stream/consumers stream/promises stream/web string_decoder sys timers
-  timers/promises url util util/types zlib
+  timers/promises tls url util util/types zlib
 `.trim().split(/\s+/));
 const STUBS = new Set(`
-  child_process cluster dgram domain http2 inspector inspector/promises net readline readline/promises repl tls
+  child_process cluster dgram domain http2 inspector inspector/promises readline readline/promises repl
   sqlite test test/reporters trace_events tty v8 vm wasi worker_threads
 `.trim().split(/\s+/));
+/** What completes a module of Node.js's own for a worker. */
+const COMPLETED = { __proto__: null, net: 'internal/holm/net' };
 /** These have no name without `node:`. */
 const PREFIXED_ONLY = new Set(['sqlite', 'test', 'test/reporters']);
 
@@ -75,6 +77,7 @@ function requireBuiltin(id) {
       }
       const process = id === 'process' || id === 'internal/holm/process' ? undefined : requireBuiltin('process');
       script.call(undefined, module.exports, requireBuiltin, module, process, bindingOf, primordials);
+      if (COMPLETED[id] !== undefined) requireBuiltin(COMPLETED[id])(module.exports);
     }
   } catch (error) {
     cache.delete(id);

@@ -1,8 +1,10 @@
-//! TCP sockets of `cloudflare:sockets`. Both directions of a connection are lent to the operation that uses them, one at a time.
+//! TCP connections of `cloudflare:sockets` and of `node:net`. Both directions of one are lent to the operation that uses
+//! them, one at a time. An operation ends with its connection: who closes one waits for nobody.
 
 pub mod interface;
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,20 +19,40 @@ use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::io::ReadHalf;
 use tokio::io::WriteHalf;
+use tokio::sync::oneshot;
 
 use crate::Outside;
 use crate::fetch::outbound::Wire;
 use crate::seam;
+use crate::tcp::interface::ConnectError;
+use crate::tcp::interface::Secured;
 use crate::tcp::interface::Security;
 use crate::tcp::interface::Tcp;
+use crate::tcp::interface::TlsClient;
 
 /// Bytes that one read may bring.
 const READ: usize = 64 << 10;
 
+/// Mail is sent by those whom the operator lets send it.
+const SMTP: u16 = 25;
+/// Bytes of the certificates that one handshake may be told to trust.
+const ROOTS: usize = 256 << 10;
+
 /// One connection.
 struct Connection {
-    read: RefCell<Option<ReadHalf<Wire>>>,
-    write: RefCell<Option<WriteHalf<Wire>>>,
+    read: RefCell<Direction<ReadHalf<Wire>>>,
+    write: RefCell<Direction<WriteHalf<Wire>>>,
+}
+
+/// One direction, while nobody uses it, or what tells who does to give it back.
+enum Direction<T> {
+    Free(T),
+    /// The operation ends when this is dropped.
+    Lent {
+        _stop: oneshot::Sender<Infallible>,
+    },
+    /// Being replaced.
+    Gone,
 }
 
 // === impl Connection ===
@@ -38,7 +60,33 @@ struct Connection {
 impl Connection {
     fn new(wire: Wire) -> Self {
         let (read, write) = tokio::io::split(wire);
-        Self { read: RefCell::new(Some(read)), write: RefCell::new(Some(write)) }
+        Self { read: RefCell::new(Direction::Free(read)), write: RefCell::new(Direction::Free(write)) }
+    }
+}
+
+// === impl Direction ===
+
+impl<T> Direction<T> {
+    /// For one operation, with what says that it has to end.
+    fn lend(cell: &RefCell<Self>) -> Result<(T, oneshot::Receiver<Infallible>), StateError> {
+        let (stop, stopped) = oneshot::channel();
+        match cell.replace(Self::Lent { _stop: stop }) {
+            Self::Free(half) => Ok((half, stopped)),
+            other => {
+                cell.replace(other);
+                Err(StateError::ReaderGone)
+            }
+        }
+    }
+
+    fn take(cell: &RefCell<Self>) -> Result<T, StateError> {
+        match cell.replace(Self::Gone) {
+            Self::Free(half) => Ok(half),
+            other => {
+                cell.replace(other);
+                Err(StateError::ReaderGone)
+            }
+        }
     }
 }
 
@@ -64,6 +112,10 @@ pub fn op_tcp_connect<'s>(
     let state = seam::state(scope)?;
     let tcp = tcp(&state)?;
     state.charge_subrequest(owner)?;
+    if port == SMTP {
+        let (_, promise) = state.start(scope, owner, async { seam::reject(ConnectError::Mail.to_string()) })?;
+        return Ok(promise);
+    }
     let connecting = state.connecting(owner)?;
     let security = if tls { Security::Tls } else { Security::Plain };
     let (_, promise) = state.start(scope, owner, async move {
@@ -93,7 +145,7 @@ pub fn op_tcp_connect<'s>(
     Ok(promise)
 }
 
-/// A promise of the next bytes, in a list of their own; `null` at the end.
+/// A promise of the next bytes, in a list of their own; `null` at the end, `undefined` when it was interrupted.
 #[op2]
 pub fn op_tcp_read<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -101,30 +153,45 @@ pub fn op_tcp_read<'s>(
     #[smi] id: u32,
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
-    let lent = connection(&state, owner, id)?.read.borrow_mut().take();
-    let mut read = lent.ok_or(StateError::ReaderGone)?;
+    let (mut read, stopped) = Direction::lend(&connection(&state, owner, id)?.read)?;
     let charge = state.memory().charge(READ);
     let (_, promise) = state.start(scope, owner, async move {
         let mut bytes = BytesMut::with_capacity(READ);
-        let result = read.read_buf(&mut bytes).await;
+        let result = tokio::select! {
+            biased;
+            result = read.read_buf(&mut bytes) => Some(result),
+            _ = stopped => None,
+        };
         let settle: Settle = Box::new(move |scope, state| {
             drop(charge);
             if let Ok(connection) = connection(state, owner, id) {
-                *connection.read.borrow_mut() = Some(read);
+                connection.read.replace(Direction::Free(read));
             }
             match result {
-                Ok(0) => Ok(v8::null(scope).into()),
+                None => Ok(v8::undefined(scope).into()),
+                Some(Ok(0)) => Ok(v8::null(scope).into()),
                 // A copy, so that a short message keeps no large buffer.
-                Ok(_) => {
+                Some(Ok(_)) => {
                     let chunk = seam::uint8_array(scope, Bytes::copy_from_slice(&bytes));
                     Ok(seam::inner_list(scope, &[chunk]))
                 }
-                Err(_) => Err(seam::type_error(scope, LOST)),
+                Some(Err(_)) => Err(seam::type_error(scope, LOST)),
             }
         });
         settle
     })?;
     Ok(promise)
+}
+
+/// Has a read that waits end without bytes.
+#[op2(fast)]
+pub fn op_tcp_interrupt(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32, #[smi] id: u32) -> Result<(), StateError> {
+    let connection = connection(seam::state(scope)?.as_ref(), owner, id)?;
+    let mut read = connection.read.borrow_mut();
+    if matches!(*read, Direction::Lent { .. }) {
+        *read = Direction::Gone;
+    }
+    Ok(())
 }
 
 const LOST: &str = "The connection was lost.";
@@ -139,14 +206,13 @@ pub fn op_tcp_write<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
     let bytes = seam::kept_bytes_of(scope, &state, chunk)?;
-    let lent = connection(&state, owner, id)?.write.borrow_mut().take();
-    let mut write = lent.ok_or(StateError::ReaderGone)?;
+    let (mut write, stopped) = Direction::lend(&connection(&state, owner, id)?.write)?;
     let (_, promise) = state.start(scope, owner, async move {
-        let result = async {
+        let writing = async {
             write.write_all(&bytes).await?;
             write.flush().await
         };
-        let result = result.await;
+        let result = until(stopped, writing).await;
         settle_write(owner, id, write, result)
     })?;
     Ok(promise)
@@ -160,19 +226,30 @@ pub fn op_tcp_finish<'s>(
     #[smi] id: u32,
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
-    let lent = connection(&state, owner, id)?.write.borrow_mut().take();
-    let mut write = lent.ok_or(StateError::ReaderGone)?;
+    let (mut write, stopped) = Direction::lend(&connection(&state, owner, id)?.write)?;
     let (_, promise) = state.start(scope, owner, async move {
-        let result = write.shutdown().await;
+        let result = until(stopped, write.shutdown()).await;
         settle_write(owner, id, write, result)
     })?;
     Ok(promise)
 }
 
+/// What `work` comes to, unless the connection is closed meanwhile.
+async fn until(
+    stopped: oneshot::Receiver<Infallible>,
+    work: impl Future<Output = std::io::Result<()>>,
+) -> std::io::Result<()> {
+    tokio::select! {
+        biased;
+        result = work => result,
+        _ = stopped => Err(std::io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
 fn settle_write(owner: u32, id: u32, write: WriteHalf<Wire>, result: std::io::Result<()>) -> Settle {
     Box::new(move |scope, state| {
         if let Ok(connection) = connection(state, owner, id) {
-            *connection.write.borrow_mut() = Some(write);
+            connection.write.replace(Direction::Free(write));
         }
         match result {
             Ok(()) => Ok(v8::undefined(scope).into()),
@@ -188,34 +265,72 @@ pub fn op_tcp_close(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32, #[smi] 
     Ok(())
 }
 
-/// Speaks TLS over a connection that nobody reads or writes. Answers a promise; the number stays.
+/// Speaks TLS over a connection that nobody reads or writes, which keeps its number. Answers a promise of `[protocol or null,
+/// version, cipher, certificate]`. `alpn` is a list of protocols as TLS writes it; `roots` is PEM, or empty.
 #[op2]
 pub fn op_tcp_start_tls<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     #[smi] owner: u32,
     #[smi] id: u32,
     #[string] name: String,
+    alpn: v8::Local<'s, v8::ArrayBufferView>,
+    #[string] roots: String,
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
     let tcp = tcp(&state)?;
     let plain = connection(&state, owner, id)?;
-    let read = plain.read.borrow_mut().take().ok_or(StateError::ReaderGone)?;
-    let write = plain.write.borrow_mut().take().ok_or(StateError::ReaderGone)?;
+    let too_large = roots.len() > ROOTS;
+    let client =
+        TlsClient { name, alpn: protocols(&seam::bytes_of(alpn)), roots: (!roots.is_empty()).then_some(roots) };
+    let read = Direction::take(&plain.read)?;
+    let write = match Direction::take(&plain.write) {
+        Ok(write) => write,
+        Err(error) => {
+            plain.read.replace(Direction::Free(read));
+            return Err(error);
+        }
+    };
     let (_, promise) = state.start(scope, owner, async move {
-        match tcp.start_tls(read.unsplit(write), name).await {
-            Ok(wire) => {
-                let settle: Settle = Box::new(move |scope, state| {
-                    if let Ok(connection) = connection(state, owner, id) {
-                        let (read, write) = tokio::io::split(wire);
-                        *connection.read.borrow_mut() = Some(read);
-                        *connection.write.borrow_mut() = Some(write);
-                    }
-                    Ok(v8::undefined(scope).into())
-                });
-                settle
-            }
+        if too_large {
+            return seam::reject(ConnectError::Roots.to_string());
+        }
+        match tcp.start_tls(read.unsplit(write), client).await {
+            Ok(secured) => settle_tls(owner, id, secured),
             Err(error) => seam::reject(error.to_string()),
         }
     })?;
     Ok(promise)
+}
+
+fn settle_tls(owner: u32, id: u32, secured: Secured) -> Settle {
+    Box::new(move |scope, state| {
+        let Secured { wire, alpn, version, cipher, certificate } = secured;
+        if let Ok(connection) = connection(state, owner, id) {
+            let (read, write) = tokio::io::split(wire);
+            connection.read.replace(Direction::Free(read));
+            connection.write.replace(Direction::Free(write));
+        }
+        let protocol = match alpn {
+            Some(protocol) => seam::one_byte(scope, &protocol),
+            None => v8::null(scope).into(),
+        };
+        let values = [
+            protocol,
+            seam::text(scope, version),
+            seam::text(scope, &cipher),
+            seam::uint8_array(scope, certificate.into()),
+        ];
+        Ok(seam::inner_list(scope, &values))
+    })
+}
+
+/// Reads a list of protocols, each behind its length in one byte.
+fn protocols(mut list: &[u8]) -> Vec<Vec<u8>> {
+    let mut protocols = Vec::new();
+    while let Some((length, rest)) = list.split_first() {
+        let Some((protocol, rest)) = rest.split_at_checked(usize::from(*length)) else { break };
+        protocols.push(protocol.to_vec());
+        list = rest;
+    }
+    protocols
 }

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::worker::Defaults;
-use super::{Certificate, Cron, Egress, Listen, Seeing, ServerConfig, Usage, WorkerEntry, check, cron, egress, worker};
+use super::{Certificate, Cron, Listen, Seeing, ServerConfig, Usage, WorkerEntry, check, cron, egress, worker};
 use crate::decode::{At, Decode, Fields, Located, Report};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::egress::Destinations;
 use crate::limits::{DRAIN_SECONDS, Limits, Scope, TABLE, THREADS, USAGE_INTERVAL, USAGE_ROTATE};
 use crate::value::Source;
 
@@ -37,7 +36,7 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
     let workers = list(fields.at("worker"), &mut report, |at, report| worker::decode(at, defaults, report));
     fields.finish(&mut report);
 
-    let server = Server::decode(server.as_ref(), &mut report);
+    let server = Server::decode(server.as_ref(), &directory, &mut report);
     check::addresses(&server, &certificates, &mut report);
     check::certificates(&certificates, &mut report);
     check::workers(&workers, &mut report);
@@ -52,8 +51,9 @@ pub fn load(path: &Path) -> Result<ServerConfig, Diagnostics> {
         },
         threads: server.threads.and_then(|threads| usize::try_from(threads).ok()),
         drain: Duration::from_secs(server.drain_seconds.unwrap_or(DRAIN_SECONDS.default)),
-        egress: server.egress.0,
-        denied: server.egress.1,
+        egress: server.egress.reach,
+        denied: server.egress.denied,
+        trusted: server.egress.trusted,
         seeing: Seeing {
             expose_cpu: server.expose_cpu.unwrap_or(false),
             log_clients: server.log_clients.unwrap_or(false),
@@ -76,7 +76,7 @@ pub(super) struct Server {
     pub(super) admin: Option<Located<SocketAddr>>,
     threads: Option<u64>,
     drain_seconds: Option<u64>,
-    egress: (Egress, Destinations),
+    egress: egress::ServerEgress,
     expose_cpu: Option<bool>,
     log_clients: Option<bool>,
 }
@@ -84,7 +84,7 @@ pub(super) struct Server {
 // === impl Server ===
 
 impl Server {
-    fn decode(at: Option<&At<'_>>, report: &mut Report<'_>) -> Self {
+    fn decode(at: Option<&At<'_>>, directory: &Path, report: &mut Report<'_>) -> Self {
         let Some(mut fields) = at.and_then(|at| Fields::new(at, report)) else {
             return Self::default();
         };
@@ -94,7 +94,7 @@ impl Server {
             admin: fields.optional("admin", report),
             threads: fields.at("threads").and_then(|at| at.bounded(&THREADS, report)),
             drain_seconds: fields.at("drain_seconds").and_then(|at| at.bounded(&DRAIN_SECONDS, report)),
-            egress: fields.at("egress").map(|at| egress::server(&at, report)).unwrap_or_default(),
+            egress: fields.at("egress").map(|at| egress::server(&at, directory, report)).unwrap_or_default(),
             expose_cpu: fields.optional("expose_cpu", report),
             log_clients: fields.optional("log_clients", report),
         };
@@ -226,11 +226,15 @@ fn existing_file(
     directory: &Path,
     report: &mut Report<'_>,
 ) -> Option<PathBuf> {
-    let text: Located<String> = fields.required(key, report)?;
+    pem_file(&fields.required(key, report)?, directory, report)
+}
+
+/// The path of a PEM file that exists.
+pub(super) fn pem_file(text: &Located<String>, directory: &Path, report: &mut Report<'_>) -> Option<PathBuf> {
     let path: PathBuf = directory.join(&text.value).components().collect();
     if !path.is_file() {
         report.error_located(
-            &text,
+            text,
             format!("`{}` names no file: {}", text.key, path.display()),
             "name a PEM file; a relative path starts at this configuration's directory",
         );

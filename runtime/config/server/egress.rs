@@ -1,5 +1,9 @@
 //! Reading `egress`: the server's, and a worker's.
 
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::decode::pem_file;
 use crate::decode::{At, Decode, Fields, Report};
 use crate::egress::{Destination, Destinations, Egress, WorkerEgress, is_bad_port};
 use crate::value::Value;
@@ -8,16 +12,30 @@ use crate::value::Value;
 const REACH: &[(&str, Egress)] =
     &[("public", Egress::Public), ("public-and-loopback", Egress::PublicAndLoopback), ("any", Egress::Any)];
 
-/// `[server] egress`: a word, or a table with `reach` and `deny`.
-pub(super) fn server(at: &At<'_>, report: &mut Report<'_>) -> (Egress, Destinations) {
+/// `[server] egress` as it was read.
+#[derive(Debug, Default)]
+pub(super) struct ServerEgress {
+    pub(super) reach: Egress,
+    pub(super) denied: Destinations,
+    pub(super) trusted: Vec<PathBuf>,
+}
+
+/// `[server] egress`: a word, or a table with `reach`, `deny` and `ca`.
+pub(super) fn server(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> ServerEgress {
     if matches!(at.node.value, Value::String(_)) {
-        return (at.one_of(REACH, report).unwrap_or_default(), Destinations::default());
+        return ServerEgress { reach: at.one_of(REACH, report).unwrap_or_default(), ..ServerEgress::default() };
     }
     let Some(mut fields) = Fields::new(at, report) else { return Default::default() };
     let reach = fields.at("reach").and_then(|at| at.one_of(REACH, report)).unwrap_or_default();
-    let deny = fields.at("deny").map(|at| destinations(&at, report)).unwrap_or_default();
+    let denied = fields.at("deny").map(|at| destinations(&at, report)).unwrap_or_default();
+    let trusted = fields.at("ca").map(|at| files(&at, directory, report)).unwrap_or_default();
     fields.finish(report);
-    (reach, deny)
+    ServerEgress { reach, denied, trusted }
+}
+
+fn files(at: &At<'_>, directory: &Path, report: &mut Report<'_>) -> Vec<PathBuf> {
+    let items = at.items(report).unwrap_or_default();
+    items.iter().filter_map(|item| pem_file(&item.located(String::decode(item, report)?), directory, report)).collect()
 }
 
 /// A worker's `egress`: a table with `allow`, `deny` and `ports`.

@@ -345,6 +345,15 @@ egress = { allow = [] }
 }
 
 #[test]
+fn authorities_are_files_beside_the_configuration() {
+    let scratch = server("server = { http = \"127.0.0.1:0\", egress = { ca = [\"own.pem\", \"missing.pem\"] } }\n");
+    scratch.write("own.pem", "");
+    let errors = load(&scratch.path("holm.toml")).unwrap_err().to_string();
+    assert_eq!(errors.matches("names no file").count(), 1, "{errors}");
+    assert!(errors.contains("`server.egress.ca[1]`"), "{errors}");
+}
+
+#[test]
 fn what_is_no_destination_is_an_error_at_its_place() {
     assert_eq!(
         errors(

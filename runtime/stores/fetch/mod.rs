@@ -40,6 +40,8 @@ use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem;
+use rustls::pki_types::pem::PemObject as _;
 
 use self::connect::ConnectFailure;
 use self::connect::Connector;
@@ -78,7 +80,7 @@ pub struct OutboundOptions {
     /// The value of the `cf-worker` header, which tells an upstream whom to complain about. `None`: no such header.
     pub worker_id: Option<HeaderValue>,
     /// Certificates (DER) trusted beside the roots of the web.
-    pub extra_roots: Vec<CertificateDer<'static>>,
+    pub extra_roots: Vec<Root>,
     /// For name lookup, TCP and TLS together.
     pub connect_timeout: Duration,
     /// From the end of a request to the head of its response. A body that is being sent extends it.
@@ -109,6 +111,20 @@ pub struct HttpOutbound {
     options: Arc<OutboundOptions>,
 }
 
+/// The certificate of an authority (DER).
+pub type Root = CertificateDer<'static>;
+
+/// Why a text holds no certificates of authorities.
+#[derive(Debug, thiserror::Error)]
+pub enum PemError {
+    #[error("not a PEM file: {0}")]
+    Syntax(#[source] pem::Error),
+    #[error("holds no certificate (a block \"BEGIN CERTIFICATE\")")]
+    Empty,
+    #[error("certificate {0} of it cannot be trusted: {1}")]
+    Unusable(usize, #[source] rustls::Error),
+}
+
 /// Why no [`HttpOutbound`] could be made. The operator's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -118,6 +134,17 @@ pub enum SetupError {
     Root { index: usize, source: rustls::Error },
     #[error("TLS could not be set up: {0}")]
     Tls(#[source] rustls::Error),
+}
+
+/// Reads the certificates of a PEM file, all of which have to be ones that can be trusted.
+pub fn roots_of_pem(pem: &[u8]) -> Result<Vec<Root>, PemError> {
+    let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let roots = roots.map_err(PemError::Syntax)?;
+    let mut store = RootCertStore::empty();
+    for (index, root) in roots.iter().enumerate() {
+        store.add(root.clone()).map_err(|error| PemError::Unusable(index + 1, error))?;
+    }
+    if roots.is_empty() { Err(PemError::Empty) } else { Ok(roots) }
 }
 
 // === impl OutboundOptions ===

@@ -1,4 +1,4 @@
-// For sockets of the operating system, which there are none of.
+// What a stream of Node.js and what is below it tell each other besides arguments.
 'use strict';
 
 module.exports = {

@@ -53,26 +53,6 @@ module.exports = {
   "url",
   "waitForDebugger"
  ],
- "net": [
-  "class BlockList",
-  "class BoundSocket",
-  "class Server",
-  "class Socket",
-  "class SocketAddress",
-  "class Stream",
-  "_createServerHandle",
-  "_normalizeArgs",
-  "connect",
-  "createConnection",
-  "createServer",
-  "getDefaultAutoSelectFamily",
-  "getDefaultAutoSelectFamilyAttemptTimeout",
-  "isIP",
-  "isIPv4",
-  "isIPv6",
-  "setDefaultAutoSelectFamily",
-  "setDefaultAutoSelectFamilyAttemptTimeout"
- ],
  "readline": [
   "class Interface",
   "clearLine",
@@ -122,20 +102,6 @@ module.exports = {
   "lcov",
   "spec",
   "tap"
- ],
- "tls": [
-  "SecureContext",
-  "class Server",
-  "class TLSSocket",
-  "checkServerIdentity",
-  "connect",
-  "convertALPNProtocols",
-  "createSecureContext",
-  "createServer",
-  "getCACertificates",
-  "getCertificateCompressionAlgorithms",
-  "getCiphers",
-  "setDefaultCACertificates"
  ],
  "trace_events": [
   "createTracing",

@@ -10,23 +10,10 @@ function unavailable(module, name) {
   return error;
 }
 
-/** Which texts are addresses is known without a network. */
-function addresses() {
-  const part = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)';
-  const v4 = new RegExp(`^${part}(?:\\.${part}){3}$`);
-  const isIPv4 = (text) => v4.test(`${text}`);
-  const isIPv6 = (text) => {
-    const address = `${text}`.replace(/%[0-9a-zA-Z._~-]+$/, '');
-    return address.includes(':') && !/[^0-9a-fA-F:.]/.test(address) && URL.canParse(`http://[${address}]`);
-  };
-  return { isIPv4, isIPv6, isIP: (text) => isIPv4(text) ? 4 : isIPv6(text) ? 6 : 0 };
-}
-
 /** What a worker can answer, though it has no processes and no threads. */
 const ANSWERS = {
   __proto__: null,
   cluster: { isMaster: true, isPrimary: true, isWorker: false, workers: {}, settings: {} },
-  net: addresses(),
   tty: { isatty: () => false },
   worker_threads: {
     isMainThread: true, isInternalThread: false, threadId: 0, threadName: '', parentPort: null, workerData: null, resourceLimits: {},

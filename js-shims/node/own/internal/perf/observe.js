@@ -1,0 +1,4 @@
+// Nothing is observed.
+'use strict';
+
+module.exports = { hasObserver: () => false, startPerf() {}, stopPerf() {} };
