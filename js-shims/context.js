@@ -8,6 +8,8 @@ import { currentOwner } from "ext:holm/owner.js";
 const { Error, JSONParse, PromisePrototypeThen, PromiseResolve, TypeError } = primordials;
 const { op_called_props, op_fail, op_pass_through, op_wait_until_begin, op_wait_until_end } = core.ops;
 
+const loadTracing = core.createLazyLoader("ext:holm/tracing.js");
+
 const EXCEPTION = 0;
 const WAIT_UNTIL_FAILED = 3;
 
@@ -65,6 +67,10 @@ export class ExecutionContext {
   /** What the binding says that the invocation came over. */
   get props() {
     return this.#props ??= calledProps(this.#owner);
+  }
+
+  get tracing() {
+    return loadTracing().tracing;
   }
 
   /** The worker's own entrypoints, to be called like services. */

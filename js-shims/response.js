@@ -7,6 +7,7 @@
 import { core, primordials } from "ext:core/mod.js";
 import {
   Body,
+  chunkBytes,
   cloneBody,
   extractBody,
   HANDLE,
@@ -18,6 +19,7 @@ import {
   takeBody,
   TEXT,
 } from "ext:holm/body.js";
+import { byteLength } from "ext:holm/bytes.js";
 import { finishInterface, load, streams, url as urls } from "ext:holm/engine.js";
 import { promisedLength } from "ext:holm/identity_streams.js";
 import { ownOptions, responseOptionsAreClean } from "ext:holm/options.js";
@@ -33,8 +35,19 @@ const {
   TypeError,
   uncurryThis,
 } = primordials;
-const { op_body_abort, op_body_cancel, op_body_open, op_fail, op_respond, op_respond_socket } = core.ops;
-const { ReadableStream, readableStreamCancel } = streams;
+const {
+  op_body_abort,
+  op_body_cancel,
+  op_body_open,
+  op_compression_finish,
+  op_compression_new,
+  op_compression_write,
+  op_fail,
+  op_respond,
+  op_respond_socket,
+} = core.ops;
+const { ReadableStream, readableStreamCancel, TransformStream, TransformStreamDefaultController } = streams;
+const enqueue = uncurryThis(TransformStreamDefaultController.prototype.enqueue);
 const pipeThrough = uncurryThis(ReadableStream.prototype.pipeThrough);
 const { URL, URLPrototype } = urls;
 const hrefOf = uncurryThis(URLPrototype.toString);
@@ -89,6 +102,31 @@ let responseList;
 let responseStatus;
 /** @type {(original: Response, body: Body) => Response} the same head with another body, whose length is not known */
 let responseWith;
+
+/** What encodes a body; `undefined` for a coding that is not known. */
+function encoderOf(coding) {
+  if (coding === "br") return brotliStream();
+  const format = coding === "gzip" || coding === "x-gzip" ? "gzip" : coding;
+  if (format !== "gzip" && format !== "deflate") return undefined;
+  const { CompressionStream } = load("ext:deno_web/14_compression.js");
+  return new CompressionStream(format);
+}
+
+/** As deno_web's CompressionStream, which does not offer it. */
+function brotliStream() {
+  const coder = op_compression_new("br", false);
+  const pass = (controller, output) => {
+    if (output !== undefined && byteLength(output) !== 0) enqueue(controller, output);
+  };
+  return new TransformStream({
+    __proto__: null,
+    transform: (chunk, controller) => pass(controller, op_compression_write(coder, chunkBytes(chunk))),
+    flush: (controller) => pass(controller, op_compression_finish(coder, true)),
+    cancel: () => {
+      op_compression_finish(coder, false);
+    },
+  });
+}
 
 export class Response {
   #status = 200;
@@ -210,16 +248,14 @@ export class Response {
       coded.#statusText = response.#statusText;
       coded.#ensureRare().encodeBody = "manual";
       const body = response.#body;
-      const format = coding === "gzip" || coding === "x-gzip" ? "gzip" : coding === "deflate" ? "deflate" : "";
-      if (format === "") {
-        // Brotli is not encoded here; a client takes the body without a coding as well. Others are the script's own.
-        coded.#list = coding === "br" ? withoutHeader(list, "content-encoding") : list;
+      const encoder = encoderOf(coding);
+      if (encoder === undefined) {
+        // A coding of the script's own.
+        coded.#list = list;
         coded.#body = body;
       } else {
-        const { CompressionStream } = load("ext:deno_web/14_compression.js");
-        const compressed = pipeThrough(streamOf(body), new CompressionStream(format));
         coded.#list = withoutHeader(list, "content-length");
-        coded.#body = extractBody(compressed);
+        coded.#body = extractBody(pipeThrough(streamOf(body), encoder));
       }
       respond(owner, coded);
     };

@@ -15,7 +15,7 @@ import { core, primordials } from "ext:core/mod.js";
 import { closeByteStream } from "ext:holm/blob.js";
 import { chunkBytes, nextChunk } from "ext:holm/body.js";
 import { byteLength, concat, part } from "ext:holm/bytes.js";
-import { streams } from "ext:holm/engine.js";
+import { abort, streams } from "ext:holm/engine.js";
 import { flag } from "ext:holm/environment.js";
 import { currentOwner } from "ext:holm/owner.js";
 import {
@@ -38,6 +38,7 @@ const {
   MapPrototypeGet,
   MapPrototypeGetSize,
   MapPrototypeSet,
+  ObjectGetOwnPropertyDescriptor,
   ObjectHasOwn,
   Promise,
   PromisePrototypeThen,
@@ -50,7 +51,9 @@ const {
   Uint8Array,
   uncurryThis,
 } = primordials;
-const { op_body_cancel, op_body_close, op_body_read, op_body_write, op_fail } = core.ops;
+const { op_body_cancel, op_body_close, op_body_read, op_body_write, op_fail, op_session_read, op_session_waits } = core.ops;
+const { add: addAlgorithm, AbortSignalPrototype, remove: removeAlgorithm } = abort;
+const reasonOf = uncurryThis(ObjectGetOwnPropertyDescriptor(AbortSignalPrototype, "reason").get);
 const {
   acquireReadableStreamDefaultReader,
   createReadableByteStream,
@@ -283,6 +286,29 @@ function ofWritable(stream) {
   });
 }
 
+/** Its only call is answered when the signal is aborted, with the reason in a list; with `null`, when nobody asks any more. */
+function ofSignal(signal) {
+  let tell;
+  const told = new Promise((resolve) => {
+    tell = resolve;
+  });
+  const onAbort = () => tell(message(reasonOf(signal)));
+  signal[addAlgorithm](onAbort);
+  return new Exported(() => told, () => {
+    signal[removeAlgorithm](onAbort);
+    tell(null);
+  });
+}
+
+/** What it is passed on by may go before it does. */
+function ofService(passed) {
+  const service = passed.copy();
+  return new Exported((path, args) => {
+    const isFetch = path.length === 1 && path[0] === "fetch" && args !== undefined;
+    return isFetch ? service.fetch(args[0], args[1]) : service.ask(path, args).promise;
+  }, () => service.drop());
+}
+
 const pathTo = (name) => message(name);
 
 // === The session ===
@@ -307,6 +333,10 @@ export class Session {
   #idOf = new SafeMap();
   /** References held to exports of the other side, by id. */
   #imports = new SafeMap();
+  /** Calls of the other side that are under way here. */
+  #unanswered = 0;
+  /** What the isolate was told: see `#tellWhetherItWaits`. */
+  #waits = false;
   #nextQuestion = 1;
   #nextExport = 1;
 
@@ -377,11 +407,23 @@ export class Session {
 
   // --- messages in
 
+  /**
+   * The callee owes an answer, asks nothing, and has given the caller nothing to call: no message can help it to answer. If
+   * its isolate has nothing else to do, it has hung.
+   */
+  #tellWhetherItWaits() {
+    if (this.#isCaller) return;
+    const waits = this.#unanswered > 0 && MapPrototypeGetSize(this.#questions) === 0 && MapPrototypeGetSize(this.#exports) <= 1;
+    if (waits === this.#waits) return;
+    this.#waits = waits;
+    op_session_waits(this.#owner, waits);
+  }
+
   /** Reads messages from a body, in the async context of the caller of this method. */
   async listen(handle) {
     try {
       while (handle !== 0) {
-        const read = await op_body_read(this.#owner, handle);
+        const read = await (this.#isCaller ? op_body_read(this.#owner, handle) : op_session_read(this.#owner, handle));
         if (read === null) break;
         this.#accept(read[0]);
       }
@@ -464,12 +506,14 @@ export class Session {
       return question;
     }
     MapPrototypeSet(this.#questions, question.number, question);
+    this.#tellWhetherItWaits();
     try {
       this.#send(args, (payload) =>
         message(CALL, question.number, onAnswer, id, path, payload), !flag("rpc_params_dup_stubs"));
     } catch (error) {
       MapPrototypeDelete(this.#questions, question.number);
       question.reject(error);
+      this.#tellWhetherItWaits();
       this.#closeIfIdle();
     }
     return question;
@@ -495,6 +539,7 @@ export class Session {
     const question = MapPrototypeGet(this.#questions, number);
     if (question === undefined) return;
     MapPrototypeDelete(this.#questions, number);
+    this.#tellWhetherItWaits();
     question.answered = true;
     const stubs = list();
     try {
@@ -529,6 +574,8 @@ export class Session {
     const answer = settled(result);
     ignoreRejection(answer);
     MapPrototypeSet(this.#answers, number, answer);
+    this.#unanswered++;
+    this.#tellWhetherItWaits();
     ignoreRejection(this.#reply(number, answer, stubs));
   }
 
@@ -538,6 +585,8 @@ export class Session {
     } catch (error) {
       this.#replyThrown(number, error);
     }
+    this.#unanswered--;
+    this.#tellWhetherItWaits();
     // What came as an argument lives as long as the call, unless it was duplicated.
     for (let i = 0; i < stubs.length; i++) disposeStub(stubs[i]);
   }
@@ -570,6 +619,7 @@ export class Session {
   #export(exported) {
     const id = this.#nextExport++;
     MapPrototypeSet(this.#exports, id, exported);
+    this.#tellWhetherItWaits();
     return id;
   }
 
@@ -597,6 +647,14 @@ export class Session {
     return this.#export(ofWritable(stream));
   }
 
+  exportSignal(signal) {
+    return this.#export(ofSignal(signal));
+  }
+
+  exportService(service) {
+    return this.#export(ofService(service));
+  }
+
   /** The other side has fewer references to an export. */
   dropExport(id, references) {
     const exported = MapPrototypeGet(this.#exports, id);
@@ -615,6 +673,7 @@ export class Session {
 
   #remove(id, exported) {
     MapPrototypeDelete(this.#exports, id);
+    this.#tellWhetherItWaits();
     if (exported.target !== undefined) MapPrototypeDelete(this.#idOf, exported.target);
   }
 
@@ -640,6 +699,19 @@ export class Session {
   importStub(id) {
     this.retain(id, 1);
     return stubOf(new RemoteReference(this, id));
+  }
+
+  importReference(id) {
+    this.retain(id, 1);
+    return new RemoteReference(this, id);
+  }
+
+  /** Calls `run` with the reason, if the signal that was exported is aborted. That a session ends is no reason. */
+  whenAborted(reference, run) {
+    const asked = this.askOther(false, reference.id, pathTo("aborted"), list());
+    PromisePrototypeThen(asked.promise, (told) => {
+      if (told !== null) run(told[0]);
+    }, () => {});
   }
 
   importReadable(id) {
@@ -714,6 +786,7 @@ export class Session {
     this.#answers = new SafeMap();
     this.#exports = new SafeMap();
     this.#idOf = new SafeMap();
+    this.#unanswered = 0;
     MapPrototypeForEach(exports, (exported) => exported.drop());
     op_body_close(this.#out);
     const onEnd = this.#onEnd;

@@ -220,6 +220,21 @@ export function referenceOf(value) {
   return held.reference;
 }
 
+/** Services as scripts hold them, and what is behind: a reference that can also `fetch(input, init)`. */
+const services = new SafeWeakMap();
+
+export const keepService = (proxy, service) => WeakMapPrototypeSet(services, proxy, service);
+export const serviceBehind = (value) => WeakMapPrototypeGet(services, value);
+
+let makeService;
+
+/** Who makes services of references to services elsewhere: js-shims/service_binding.js. */
+export function makesServices(make) {
+  makeService = make;
+}
+
+export const serviceOver = (reference) => makeService(reference);
+
 /** `true` for promises of results and for properties, which cannot be passed on. */
 export function isUnsettled(value) {
   const held = heldOf(value);

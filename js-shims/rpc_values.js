@@ -6,7 +6,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { BYTES, streamOf, takeBody, TEXT } from "ext:holm/body.js";
-import { DOMException, streams } from "ext:holm/engine.js";
+import { abort, DOMException, streams } from "ext:holm/engine.js";
 import { flag } from "ext:holm/environment.js";
 import { headerList, isHeaders, MUTABLE, newHeaders } from "ext:holm/headers.js";
 import { isRequest, Request, requestParts } from "ext:holm/request.js";
@@ -18,6 +18,9 @@ import {
   isUnsettled,
   list,
   referenceOf,
+  serviceBehind,
+  serviceOver,
+  stubOf,
   SymbolDispose,
 } from "ext:holm/rpc_stubs.js";
 
@@ -71,6 +74,17 @@ const REQUEST = 4;
 const RESPONSE = 5;
 const HEADERS = 6;
 const ERROR = 7;
+const SIGNAL = 8;
+const SERVICE = 9;
+const DOM_EXCEPTION = 10;
+
+const { AbortController, AbortSignalPrototype } = abort;
+const isAborted = uncurryThis(ObjectGetOwnPropertyDescriptor(AbortSignalPrototype, "aborted").get);
+const reasonOf = uncurryThis(ObjectGetOwnPropertyDescriptor(AbortSignalPrototype, "reason").get);
+const abortController = uncurryThis(AbortController.prototype.abort);
+const signalOf = getterOf(AbortController, "signal");
+const exceptionName = getterOf(DOMException, "name");
+const exceptionMessage = getterOf(DOMException, "message");
 
 export const dataCloneError = (message) => new DOMException(message, "DataCloneError");
 
@@ -90,7 +104,8 @@ const unserializable = (value) =>
 
 /**
  * A value for the other side of a session.
- * @param {object} session has exportTarget, exportReference, exportReadable, exportWritable, idThere and idHere
+ * @param {object} session has exportTarget, exportReference, exportReadable, exportWritable, exportSignal, exportService, idThere and
+ * idHere
  */
 class Encoder {
   session;
@@ -135,6 +150,8 @@ class Encoder {
   copyCallable(value) {
     const known = MapPrototypeGet(this.seen, value);
     if (known !== undefined) return known;
+    const service = serviceBehind(value);
+    if (service !== undefined) return this.copyService(service);
     if (isUnsettled(value)) {
       throw dataCloneError("Promises of RPC results and their properties cannot be passed on: await them first.");
     }
@@ -148,11 +165,25 @@ class Encoder {
     return this.markExport(CALLABLE, this.session.exportReference(reference.copy()));
   }
 
+  copyService(service) {
+    return this.markExport(SERVICE, this.session.exportService(service));
+  }
+
+  copySignal(signal) {
+    if (isAborted(signal)) return this.mark(entry(SIGNAL, 0, this.copy(reasonOf(signal))));
+    return this.markExport(SIGNAL, this.session.exportSignal(signal));
+  }
+
   copyObject(value) {
+    const service = serviceBehind(value);
+    if (service !== undefined) return this.remember(value, this.copyService(service));
     if (ArrayIsArray(value)) return this.copyArray(value);
     if (isTarget(value)) return this.remember(value, this.markExport(CALLABLE, this.session.exportTarget(value)));
     if (core.isMap(value)) return this.copyMap(value);
     if (core.isSet(value)) return this.copySet(value);
+    if (ObjectPrototypeIsPrototypeOf(DOMException.prototype, value)) {
+      return this.remember(value, this.mark(entry(DOM_EXCEPTION, exceptionMessage(value), exceptionName(value))));
+    }
     if (core.isNativeError(value)) return this.copyError(value);
     if (core.isDate(value) || core.isRegExp(value) || core.isBoxedPrimitive(value)) return value;
     if (core.isArrayBuffer(value)) return this.remember(value, isResizable(value) ? ArrayBufferPrototypeSlice(value, 0) : value);
@@ -160,6 +191,7 @@ class Encoder {
     if (isHeaders(value)) return this.remember(value, this.mark(entry(HEADERS, headerList(value))));
     if (isResponse(value)) return this.remember(value, this.copyResponse(value));
     if (isRequest(value)) return this.remember(value, this.copyRequest(value));
+    if (ObjectPrototypeIsPrototypeOf(AbortSignalPrototype, value)) return this.remember(value, this.copySignal(value));
     if (ObjectPrototypeIsPrototypeOf(ReadableStreamPrototype, value) && isReadableStream(value)) {
       return this.remember(value, this.copyStream(value));
     }
@@ -365,6 +397,12 @@ class Decoder {
         return session.importReadable(description[1]);
       case WRITABLE:
         return session.importWritable(description[1]);
+      case SIGNAL:
+        return this.signal(description);
+      case SERVICE:
+        return serviceOver(this.reference(description[1]));
+      case DOM_EXCEPTION:
+        return new DOMException(description[1], description[2]);
       case HEADERS:
         return newHeaders(description[1], MUTABLE);
       case REQUEST:
@@ -390,6 +428,21 @@ class Decoder {
   stub(stub) {
     this.stubs[this.stubs.length] = stub;
     return stub;
+  }
+
+  /** To an export that no script calls. It goes as stubs do. */
+  reference(id) {
+    const reference = this.session.importReference(id);
+    this.stub(stubOf(reference));
+    return reference;
+  }
+
+  /** A signal that is aborted when the one on the other side is. */
+  signal(description) {
+    const controller = new AbortController();
+    if (description[1] === 0) abortController(controller, this.restore(description[2]));
+    else this.session.whenAborted(this.reference(description[1]), (reason) => abortController(controller, reason));
+    return signalOf(controller);
   }
 
   error(description) {

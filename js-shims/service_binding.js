@@ -12,7 +12,7 @@ import { requireOwner } from "ext:holm/owner.js";
 import { isRequest, Request, requestParts } from "ext:holm/request.js";
 import { parseUrl, Response, responseBody } from "ext:holm/response.js";
 import { CLOSED, entrypointCall, ofInstance, ofObject, Session } from "ext:holm/rpc_session.js";
-import { propertyOf } from "ext:holm/rpc_stubs.js";
+import { keepService, list, makesServices, propertyOf } from "ext:holm/rpc_stubs.js";
 import { dataCloneError } from "ext:holm/rpc_values.js";
 
 const {
@@ -146,6 +146,42 @@ class Service {
   }
 }
 
+/** A service that came over RPC: who sent it calls it. */
+class RemoteService {
+  #reference;
+
+  constructor(reference) {
+    this.#reference = reference;
+  }
+
+  ask(path, args) {
+    return this.#reference.ask(path, args);
+  }
+
+  copy() {
+    return new RemoteService(this.#reference.copy());
+  }
+
+  drop() {
+    this.#reference.drop();
+  }
+
+  fetch(input, init) {
+    try {
+      const request = new Request(input, init);
+      const { signal } = requestParts(request);
+      const path = list();
+      path[0] = "fetch";
+      const args = list();
+      args[0] = request;
+      if (signal !== undefined) args[1] = { __proto__: null, signal };
+      return this.ask(path, args).promise;
+    } catch (error) {
+      return PromiseReject(error);
+    }
+  }
+}
+
 /** The class that services in `env` are of. */
 export class Fetcher {
   constructor() {
@@ -197,8 +233,12 @@ const loopbackTraps = {
 function proxyOf(target, service, handlers) {
   ObjectSetPrototypeOf(target, Fetcher.prototype);
   WeakMapPrototypeSet(serviceOf, target, service);
-  return new Proxy(target, handlers);
+  const proxy = new Proxy(target, handlers);
+  keepService(proxy, service);
+  return proxy;
 }
+
+makesServices((reference) => proxyOf({}, new RemoteService(reference), traps));
 
 /** Adds the service bindings of these names to `env`. */
 export function addServices(env, names) {

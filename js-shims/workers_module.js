@@ -20,6 +20,7 @@ const {
 
 export { DurableObject, RpcTarget, WorkerEntrypoint, WorkflowEntrypoint } from "ext:holm/entrypoints.js";
 export { RpcPromise, RpcProperty, RpcStub } from "ext:holm/rpc_stubs.js";
+export { cache, tracing } from "ext:holm/tracing.js";
 export { Fetcher as ServiceStub } from "ext:holm/service_binding.js";
 
 const ENV = "holm.env";

@@ -87,6 +87,40 @@ fn dev_runs_a_scheduled_event_when_it_is_asked_to_and_says_how_it_ended() {
 }
 
 #[test]
+fn a_service_worker_listens_for_scheduled_events() {
+    let project = Project::worker(
+        r#"
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+addEventListener("scheduled", (event) => {
+  const { cron, scheduledTime, type, isTrusted } = event;
+  console.log(`event ${JSON.stringify({ cron, scheduledTime, type, isTrusted, name: NAME, is: event.constructor.name === "ScheduledEvent" })}`);
+  event.noRetry();
+  event.waitUntil(sleep(5).then(() => console.log(`waited for ${cron}`)));
+  if (cron === "throws") throw new Error("no luck");
+  if (cron === "rejects") event.waitUntil(Promise.reject(new Error("late")));
+});
+"#,
+    );
+    project.write("wrangler.jsonc", &triggers("cron", &[]));
+    let dev = Dev::start(project.path(), &[]);
+    let run = |cron: &str| {
+        let answer = dev.client().get(&format!("/cdn-cgi/local/scheduled?cron={cron}&time=1700000000000"));
+        (answer.status, answer.text())
+    };
+    assert_eq!(run("0+9+*+*+1"), (200, "ok".to_owned()));
+    dev.output().wait_for(
+        r#"^event \{"cron":"0 9 \* \* 1","scheduledTime":1700000000000,"type":"scheduled","isTrusted":true,"name":"cron","is":true\}$"#,
+    );
+    dev.output().wait_for(r"^waited for 0 9 \* \* 1$");
+    for cron in ["throws", "rejects"] {
+        assert_eq!(run(cron), (500, "exception".to_owned()), "{cron}");
+    }
+    dev.output().wait_for("^Error: no luck$");
+    // It has no listener of requests.
+    assert_eq!(dev.client().get("/").status, 500);
+}
+
+#[test]
 fn a_worker_without_a_handler_says_so() {
     let project = Project::worker("export default { fetch: () => new Response('fine') };");
     let dev = Dev::start(project.path(), &[]);

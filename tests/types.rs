@@ -72,3 +72,26 @@ fn a_file_of_ones_own_is_not_replaced() {
     assert!(text.contains("interface Bindings extends Cloudflare.Env {}"), "{text}");
     assert_ne!(types(&project, &["--output", "other.js"]).code, Some(0));
 }
+
+#[test]
+fn a_value_that_differs_between_environments_is_each_of_them() {
+    let project = Project::worker("export default { fetch: () => new Response('x') };");
+    let vars = r#""vars": { "STAGE": "dev", "SAME": 1, "SECRET": "a", "ONLY_HERE": true },
+  "env": {
+    "staging": { "vars": { "STAGE": "staging", "SAME": 1, "ADDED": null, "SECRET": "b" } },
+    "production": { "vars": { "STAGE": "dev", "SAME": 2, "SECRET": "c" } }
+  },"#;
+    project.write("wrangler.jsonc", &config("typed", vars));
+    project.write(".dev.vars.staging", "SECRET=x\n");
+    let written = |more: &[&str]| {
+        let ended = types(&project, more);
+        assert_eq!(ended.code, Some(0), "{}", ended.output);
+        let text = std::fs::read_to_string(project.file("worker-configuration.d.ts")).unwrap();
+        text.lines().filter_map(|line| line.strip_prefix("\t\t")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        written(&[]),
+        ["ADDED?: null;", "ONLY_HERE?: true;", "SAME: 1 | 2;", "SECRET: string;", "STAGE: \"dev\" | \"staging\";"]
+    );
+    assert_eq!(written(&["--env", "production"]), ["SAME: 2;", "SECRET: \"c\";", "STAGE: \"dev\";"]);
+}

@@ -171,6 +171,8 @@ deno_core::extension!(
         service::op_called_props,
         service::op_service_call,
         service::op_service_names,
+        service::op_session_read,
+        service::op_session_waits,
         settings::op_env,
         settings::op_settings,
         tcp::op_tcp_close,
@@ -241,6 +243,7 @@ pub static LAZY_SHIMS: &[(&str, &str)] = &[
     ("ext:holm/service_binding.js", include_str!("../../js-shims/service_binding.js")),
     ("ext:holm/service_worker.js", include_str!("../../js-shims/service_worker.js")),
     ("ext:holm/sockets_module.js", include_str!("../../js-shims/sockets_module.js")),
+    ("ext:holm/tracing.js", include_str!("../../js-shims/tracing.js")),
     ("ext:holm/websocket.js", include_str!("../../js-shims/websocket.js")),
     ("ext:holm/workers_module.js", include_str!("../../js-shims/workers_module.js")),
 ];

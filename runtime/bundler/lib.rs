@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use holm_config::bundle::Bundle;
 use holm_config::project::Project;
 
+mod blobs;
 mod build_command;
 mod diagnose;
 mod message;
@@ -54,5 +55,9 @@ pub async fn bundle(project: &Project) -> Result<Bundled, BundleError> {
 /// # Errors
 /// Every error of the build at once, with the files read up to then.
 pub async fn bundle_for(project: &Project, mode: Mode) -> Result<Bundled, BundleError> {
-    if project.bundling.no_bundle { unbundled::bundle(project) } else { rolldown_build::bundle(project, mode).await }
+    let bundled = match project.bundling.no_bundle {
+        true => unbundled::bundle(project)?,
+        false => rolldown_build::bundle(project, mode).await?,
+    };
+    blobs::add(project, bundled)
 }

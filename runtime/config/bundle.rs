@@ -16,7 +16,7 @@ pub use manifest::{BundleDirectoryError, WorkerSettings};
 pub enum ModuleKind {
     /// An ECMAScript module.
     EsModule,
-    /// A script in service-worker syntax: no module, the main module of its bundle, and the only one.
+    /// A script in service-worker syntax: no module, and the main one of its bundle. The others are its globals ([`GLOBAL`]).
     ServiceWorker,
     /// A CommonJS module; its `module.exports` is the default export.
     CommonJs,
@@ -29,6 +29,9 @@ pub enum ModuleKind {
     /// A JSON document; the default export is its value.
     Json,
 }
+
+/// What the specifier of a module begins with that a service worker has as a global; the rest is the global's name.
+pub const GLOBAL: &str = "global:";
 
 /// One module of a bundle.
 #[derive(Clone, Debug)]

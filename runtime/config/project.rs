@@ -12,7 +12,7 @@ use holm_cron::Trigger;
 use serde_json::Value;
 use time::Date;
 
-use crate::bundle::WorkerSettings;
+use crate::bundle::{ModuleKind, WorkerSettings};
 use crate::diagnostic::Diagnostic;
 use crate::route::RoutePattern;
 
@@ -33,7 +33,7 @@ mod rules;
 pub use bindings::*;
 pub(crate) use compatibility::parse_date;
 pub(crate) use decode_settings::check_name;
-pub use load::load;
+pub use load::{environments, load};
 pub use rules::{ModuleRule, ModuleRules, RuleMatch};
 
 /// How to load a project.
@@ -75,11 +75,23 @@ pub struct Project {
     pub dev: Dev,
     pub deployment: Deployment,
     pub bindings: Bindings,
+    /// Files that are globals of a service worker.
+    pub blobs: Vec<Blob>,
     /// Every configuration and env file that was read: a change of one of them changes the project.
     pub inputs: Vec<PathBuf>,
     /// Files that would be read if they existed: the project changes when one of them appears.
     pub absent_inputs: Vec<PathBuf>,
     pub warnings: Vec<Diagnostic>,
+}
+
+/// An entry of `wasm_modules`, `text_blobs` or `data_blobs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Of the global.
+    pub name: String,
+    pub kind: ModuleKind,
+    /// Exists.
+    pub path: PathBuf,
 }
 
 /// Which behaviour of the platform a worker was written against.

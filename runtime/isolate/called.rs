@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -26,7 +27,13 @@ pub struct Called {
     pub entrypoint: Option<Arc<str>>,
     pub props: Props,
     pub chain: Chain,
+    /// Which call it is, of all of this process.
+    pub call: CallNumber,
 }
+
+/// The number of a call, by which its caller knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallNumber(u64);
 
 /// What is asked of the entrypoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +60,17 @@ pub enum Props {
 pub struct Chain {
     depth: u32,
     invocations: Arc<AtomicU32>,
+}
+
+// === impl CallNumber ===
+
+impl CallNumber {
+    /// One that no other call has.
+    #[must_use]
+    pub fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 // === impl CallKind ===

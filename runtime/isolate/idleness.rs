@@ -40,7 +40,6 @@ impl Isolate {
     /// With no operation, no timer and nothing in the engine's loop, no turn can come: who has not answered never will.
     fn end_hung(&mut self) {
         if self.state.invocations.borrow().is_empty()
-            || self.state.has_operations()
             || !self.state.timers.borrow().is_empty()
             || self.ambient.is_wanted()
         {
@@ -56,13 +55,12 @@ impl Isolate {
         {
             return;
         }
-        let owners: Vec<(Owner, bool)> = self
-            .state
-            .invocations
-            .borrow()
-            .iter()
-            .map(|(owner, invocation)| (*owner, invocation.reply.is_some() || invocation.writing > 0))
-            .collect();
+        let hung = self.state.hung();
+        let owes = |owner| {
+            let invocations = self.state.invocations.borrow();
+            invocations.get(&owner).is_some_and(|invocation| invocation.reply.is_some() || invocation.writing > 0)
+        };
+        let owners: Vec<(Owner, bool)> = hung.into_iter().map(|owner| (owner, owes(owner))).collect();
         for (owner, unanswered) in owners {
             if unanswered {
                 self.state.fail(owner, self.hung());

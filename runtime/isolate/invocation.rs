@@ -50,6 +50,8 @@ pub(crate) struct Invocation {
     pub(crate) waiting: u32,
     /// What of the answer JavaScript still writes: bodies, a WebSocket.
     pub(crate) writing: u32,
+    /// It owes an answer of an RPC session that no message of its caller can help it to.
+    pub(crate) waits_for_itself: bool,
     /// The WebSocket that it has answered with.
     pub(crate) socket: Option<AnsweredSocket>,
     pub(crate) operations: u32,

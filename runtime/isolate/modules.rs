@@ -70,6 +70,43 @@ pub(crate) fn run_script(scope: &mut v8::PinScope<'_, '_>, specifier: &str, sour
     script.run(scope).map(|_| ())
 }
 
+/// What the specifiers of modules begin with that are globals of a service worker.
+const GLOBAL: &str = "global:";
+
+/// Gives a service worker its globals that are files: texts, bytes and WebAssembly.
+pub(crate) fn bind_globals(scope: &mut v8::PinScope<'_, '_>, worker: &WorkerCode) -> Option<()> {
+    let global = scope.get_current_context().global(scope);
+    for (specifier, source) in &worker.modules {
+        let Some(name) = specifier.strip_prefix(GLOBAL) else { continue };
+        let value = value_of(scope, worker, specifier, source)?;
+        let name = v8::String::new(scope, name)?;
+        global.create_data_property(scope, name.into(), value)?;
+    }
+    Some(())
+}
+
+/// What a module exports that is no code.
+fn value_of<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    worker: &WorkerCode,
+    specifier: &str,
+    source: &Source,
+) -> Option<v8::Local<'s, v8::Value>> {
+    match source.kind {
+        SourceKind::CompiledWasm => wasm(scope, worker, specifier, source),
+        SourceKind::Text => text(scope, &source.bytes).map(Into::into),
+        SourceKind::Json => {
+            let json = text(scope, &source.bytes)?;
+            v8::json::parse(scope, json)
+        }
+        SourceKind::Data => {
+            let store = v8::ArrayBuffer::new_backing_store_from_vec(source.bytes.to_vec()).make_shared();
+            Some(v8::ArrayBuffer::with_backing_store(scope, &store).into())
+        }
+        SourceKind::EsModule | SourceKind::CommonJs | SourceKind::ServiceWorker => None,
+    }
+}
+
 /// Keeps the engine's bytecode of the modules for the next isolates of this version. Called when the isolate is idle.
 pub(crate) fn keep_bytecode(scope: &mut v8::PinScope<'_, '_>, worker: &WorkerCode) {
     let Some(modules) = registry(scope) else { return };
@@ -157,22 +194,8 @@ impl Modules {
                 let exports = self.require(scope, worker, specifier)?;
                 self.synthetic(scope, specifier, exports.into())?
             }
-            SourceKind::CompiledWasm => {
-                let value = wasm(scope, worker, specifier, source)?;
-                self.synthetic(scope, specifier, value)?
-            }
-            SourceKind::Text => {
-                let value = text(scope, &source.bytes)?;
-                self.synthetic(scope, specifier, value.into())?
-            }
-            SourceKind::Data => {
-                let store = v8::ArrayBuffer::new_backing_store_from_vec(source.bytes.to_vec()).make_shared();
-                let value = v8::ArrayBuffer::with_backing_store(scope, &store);
-                self.synthetic(scope, specifier, value.into())?
-            }
-            SourceKind::Json => {
-                let json = text(scope, &source.bytes)?;
-                let value = v8::json::parse(scope, json)?;
+            SourceKind::CompiledWasm | SourceKind::Text | SourceKind::Data | SourceKind::Json => {
+                let value = value_of(scope, worker, specifier, source)?;
                 self.synthetic(scope, specifier, value)?
             }
         };

@@ -570,6 +570,7 @@ impl Isolate {
             deadline,
             waiting: 0,
             writing: 0,
+            waits_for_itself: false,
             socket: None,
             operations: 0,
             connecting: None,

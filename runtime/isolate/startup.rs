@@ -60,7 +60,8 @@ fn evaluate(scope: &mut v8::PinScope<'_, '_>, hooks: &Hooks, worker: &WorkerCode
     {
         let nothing = v8::undefined(scope).into();
         let started = turn::call(scope, &hooks.bind_globals, &[])
-            .and_then(|_| modules::run_script(scope, &worker.main, source))
+            .and_then(|_| modules::bind_globals(scope, worker))
+            .and_then(|()| modules::run_script(scope, &worker.main, source))
             .and_then(|()| turn::call(scope, &hooks.start, &[nothing]));
         return started.map(|_| ()).ok_or_else(|| thrown(scope, worker));
     }

@@ -21,6 +21,7 @@ use crate::Limits;
 use crate::Outcome;
 use crate::WorkerCode;
 use crate::bodies::OwnedBody;
+use crate::called::CallNumber;
 use crate::invocation::Invocation;
 use crate::memory::Account;
 use crate::memory::OverLimit;
@@ -89,10 +90,22 @@ pub(crate) struct Rejection {
 
 struct Operation {
     owner: Owner,
+    awaits: Awaits,
     /// The pool works for it: it is settled once that has been charged.
     pooled: bool,
     resolver: v8::Global<v8::PromiseResolver>,
     task: Option<tokio::task::AbortHandle>,
+}
+
+/// Whom an operation waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    /// Whoever it is, it will end some time.
+    World,
+    /// The next message of an RPC session's caller, to whom its callee may owe an answer.
+    Caller,
+    /// The answer of a service.
+    Callee(CallNumber),
 }
 
 /// Whose an object is, as the error says that refuses it to another.
@@ -332,9 +345,50 @@ impl State {
         let Some(resolver) = v8::PromiseResolver::new(scope) else { return Err(StateError::Ended) };
         let id = self.next_id();
         let promise = resolver.get_promise(scope);
-        let operation = Operation { owner, pooled: false, resolver: v8::Global::new(scope, resolver), task: None };
+        let operation = Operation {
+            owner,
+            awaits: Awaits::World,
+            pooled: false,
+            resolver: v8::Global::new(scope, resolver),
+            task: None,
+        };
         self.operations.borrow_mut().insert(id, operation);
         Ok((id, promise.into()))
+    }
+
+    /// Says whom an operation waits for, if it is another invocation.
+    pub fn set_awaits(&self, id: u32, awaits: Awaits) {
+        if let Some(operation) = self.operations.borrow_mut().get_mut(&id) {
+            operation.awaits = awaits;
+        }
+    }
+
+    /// Whether the caller of `owner` can help it to what it owes: see [`State::hung`].
+    ///
+    /// # Errors
+    /// As for every op that needs an owner.
+    pub fn set_waits_for_itself(&self, owner: Owner, waits: bool) -> Result<(), StateError> {
+        self.with(owner, |invocation| invocation.waits_for_itself = waits)
+    }
+
+    /// Who waits for what cannot come, where nothing but operations could bring it: all invocations, if there is no operation
+    /// but of callees whose callers wait for them. Where callers and callees are in the same isolate, the callees that call
+    /// nobody: what they owe fails, and the others go on.
+    pub(crate) fn hung(&self) -> Vec<Owner> {
+        let (operations, invocations) = (self.operations.borrow(), self.invocations.borrow());
+        let is_here =
+            |call| invocations.values().any(|one| one.called.as_ref().is_some_and(|called| called.call == call));
+        let mut callers = Vec::new();
+        for operation in operations.values() {
+            match operation.awaits {
+                Awaits::Caller if invocations.get(&operation.owner).is_some_and(|one| one.waits_for_itself) => {}
+                Awaits::Callee(call) if is_here(call) => callers.push(operation.owner),
+                Awaits::World | Awaits::Caller | Awaits::Callee(_) => return Vec::new(),
+            }
+        }
+        let is_hung = |owner: &Owner, called: bool| callers.is_empty() || (called && !callers.contains(owner));
+        let hung = invocations.iter().filter(|(owner, one)| is_hung(owner, one.called.is_some()));
+        hung.map(|(owner, _)| *owner).collect()
     }
 
     /// Queues the settling of a promise that [`State::promise`] made.
@@ -425,10 +479,6 @@ impl State {
         if let Some(invocation) = self.invocations.borrow_mut().get_mut(&operation.owner) {
             invocation.operations = invocation.operations.saturating_sub(1);
         }
-    }
-
-    pub(crate) fn has_operations(&self) -> bool {
-        !self.operations.borrow().is_empty()
     }
 
     /// Counts one exchange with the world.

@@ -10,6 +10,7 @@ use holm_isolate::BodyWriter;
 use holm_isolate::Charge;
 use holm_isolate::Owner;
 use holm_isolate::Settle;
+use holm_isolate::State;
 use holm_isolate::StateError;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc::error::TrySendError;
@@ -132,10 +133,20 @@ pub fn op_body_read<'s>(
     #[smi] body: u32,
 ) -> Result<v8::Local<'s, v8::Value>, StateError> {
     let state = seam::state(scope)?;
+    let (_, promise) = start_read(scope, &state, owner, body)?;
+    Ok(promise)
+}
+
+/// The operation, and its promise.
+pub(crate) fn start_read<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &State,
+    owner: Owner,
+    body: u32,
+) -> Result<(u32, v8::Local<'s, v8::Value>), StateError> {
     let lent = state.lend_body(owner, body)?;
     let charge = state.memory().charge(0);
-    let (_, promise) = state.start(scope, owner, read(lent, body, charge))?;
-    Ok(promise)
+    state.start(scope, owner, read(lent, body, charge))
 }
 
 async fn read(mut body: Body, id: u32, mut charge: Charge) -> Settle {

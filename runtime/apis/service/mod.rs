@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use deno_core::op2;
 use deno_core::v8;
+use holm_isolate::Awaits;
 use holm_isolate::Body;
 use holm_isolate::CDN_LOOP;
 use holm_isolate::CallKind;
+use holm_isolate::CallNumber;
 use holm_isolate::Called;
 use holm_isolate::Failure;
 use holm_isolate::FetchRequest;
@@ -25,6 +27,7 @@ use holm_isolate::Ticket;
 use http::Method;
 
 use crate::Outside;
+use crate::body;
 use crate::fetch;
 use crate::seam;
 use crate::seam::HeaderError;
@@ -126,6 +129,7 @@ pub fn op_service_call<'s>(
     state.charge_subrequest(owner)?;
     let chain = state.next_in_chain(owner)?;
     let body = fetch::request_body(scope, &state, owner, body)?;
+    let call = CallNumber::next();
     let kind = if rpc { CallKind::Rpc } else { CallKind::Fetch };
     let request = FetchRequest {
         method,
@@ -134,14 +138,34 @@ pub fn op_service_call<'s>(
         body,
         cf: (!cf.is_empty()).then(|| Arc::from(cf)),
         cpu: None,
-        called: Some(Box::new(Called { kind, entrypoint, props, chain })),
+        called: Some(Box::new(Called { kind, entrypoint, props, chain, call })),
         scheduled: None,
         ticket: Ticket::new(request_id, None, None),
     };
     let calling = outside.services.call(service.as_deref(), request);
     let (id, promise) = state.start(scope, owner, answered(calling, owner, url))?;
+    state.set_awaits(id, Awaits::Callee(call));
     let id = v8::Integer::new_from_unsigned(scope, id).into();
     Ok(v8::Array::new_with_elements(scope, &[id, promise]).into())
+}
+
+/// As `op_body_read`, of the body with the messages of a session's caller.
+#[op2]
+pub fn op_session_read<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    #[smi] owner: u32,
+    #[smi] body: u32,
+) -> Result<v8::Local<'s, v8::Value>, StateError> {
+    let state = seam::state(scope)?;
+    let (id, promise) = body::start_read(scope, &state, owner, body)?;
+    state.set_awaits(id, Awaits::Caller);
+    Ok(promise)
+}
+
+/// Whether the callee of a session owes an answer that no message of its caller can help it to.
+#[op2(fast)]
+pub fn op_session_waits(scope: &mut v8::PinScope<'_, '_>, #[smi] owner: u32, waits: bool) -> Result<(), StateError> {
+    seam::state(scope)?.set_waits_for_itself(owner, waits)
 }
 
 async fn answered(calling: Calling, owner: Owner, url: String) -> Settle {

@@ -9,9 +9,10 @@ use holm_cron::Trigger;
 use time::Date;
 
 use super::{
-    Bindings, Build, Deployment, Dev, InvocationLimits, Logs, ModuleRules, Observability, Placement, Protocol, Route,
-    Traces,
+    Bindings, Blob, Build, Deployment, Dev, InvocationLimits, Logs, ModuleRules, Observability, Placement, Protocol,
+    Route, Traces,
 };
+use crate::bundle::ModuleKind;
 use crate::decode::{At, Decode, Fields, Located, Report};
 use crate::limits::Limits;
 use crate::value::Value;
@@ -48,6 +49,7 @@ pub(super) struct Settings {
     pub(super) dev: Dev,
     pub(super) deployment: Deployment,
     pub(super) bindings: Bindings,
+    pub(super) blobs: Vec<Blob>,
 }
 
 /// The entry module as the configuration has it.
@@ -92,6 +94,7 @@ impl Settings {
             dev: Dev::default(),
             deployment: Deployment::default(),
             bindings: Bindings::default(),
+            blobs: Vec::new(),
         }
     }
 
@@ -170,6 +173,31 @@ pub(super) fn rules(at: &At<'_>, settings: &mut Settings, report: &mut Report<'_
 
 pub(super) fn alias(at: &At<'_>, settings: &mut Settings, report: &mut Report<'_>) {
     set(&mut settings.alias, at, report);
+}
+
+pub(super) fn wasm_modules(at: &At<'_>, settings: &mut Settings, report: &mut Report<'_>) {
+    blobs(ModuleKind::CompiledWasm, at, settings, report);
+}
+
+pub(super) fn text_blobs(at: &At<'_>, settings: &mut Settings, report: &mut Report<'_>) {
+    blobs(ModuleKind::Text, at, settings, report);
+}
+
+pub(super) fn data_blobs(at: &At<'_>, settings: &mut Settings, report: &mut Report<'_>) {
+    blobs(ModuleKind::Data, at, settings, report);
+}
+
+fn blobs(kind: ModuleKind, at: &At<'_>, settings: &mut Settings, report: &mut Report<'_>) {
+    for (name, at) in at.entries(report).unwrap_or_default() {
+        let Some(path) = String::decode(&at, report).map(|text| settings.path(&text)) else { continue };
+        if settings.blobs.iter().any(|blob| blob.name == name) {
+            report.error(&at, format!("`{}` is another global called `{name}`", at.key), "rename one of them");
+        } else if path.is_file() {
+            settings.blobs.push(Blob { name: name.to_owned(), kind, path });
+        } else {
+            report.error(&at, format!("`{}` names no file: {}", at.key, path.display()), "correct the path");
+        }
+    }
 }
 
 pub(super) fn define(at: &At<'_>, settings: &mut Settings, report: &mut Report<'_>) {

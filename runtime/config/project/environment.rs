@@ -23,6 +23,15 @@ struct Selected<'a> {
     table: &'a Table,
 }
 
+/// The names of all environments, of a configuration that may be wrong in whatever way.
+pub(super) fn names(root: &Node) -> Vec<String> {
+    let Value::Table(top) = &root.value else { return Vec::new() };
+    match top.get("env").map(|entry| &entry.node.value) {
+        Some(Value::Table(environments)) => environments.entries.iter().map(|entry| entry.key.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
 // === impl Environment ===
 
 impl<'a> Environment<'a> {

@@ -8,7 +8,7 @@ use time::Date;
 use super::decode_settings::{Settings, check_name, resolve};
 use super::entry::main_module;
 use super::env_files::EnvFiles;
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use super::locate::{Located as Input, locate};
 use super::{Bundling, Compatibility, LoadOptions, Project, Vars, env_files, keys};
 use crate::decode::Report;
@@ -25,6 +25,17 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Project, Diagnostics> 
         Input::Config { file, warning } => load_config(&file, warning, options),
         Input::Script { file } => load_script(&file, options),
     }
+}
+
+/// The names of a project's environments; of a script alone, none.
+///
+/// # Errors
+///
+/// As [`load`], where the configuration cannot be read at all.
+pub fn environments(path: &Path) -> Result<Vec<String>, Diagnostics> {
+    let Input::Config { file, .. } = locate(path)? else { return Ok(Vec::new()) };
+    let root = Source::read(&file)?.parse()?;
+    Ok(environment::names(&root))
 }
 
 fn load_config(file: &Path, warning: Option<Diagnostic>, options: &LoadOptions) -> Result<Project, Diagnostics> {
@@ -139,6 +150,7 @@ fn assemble(mut settings: Settings, parts: Parts, options: &LoadOptions) -> Proj
         dev: settings.dev,
         deployment: settings.deployment,
         bindings: settings.bindings,
+        blobs: settings.blobs,
         warnings: parts.warnings,
     }
 }

@@ -100,7 +100,28 @@ export default {
       return new Response(`${(await response.text()).length} ${response.headers.get("content-encoding")}`);
     }
     if (name === "manual") return new Response(gzipped, { encodeBody: "manual", headers: { "content-encoding": "gzip" } });
-    if (name === "brotli") return new Response("plain", { headers: { "content-encoding": "br" } });
+    if (name === "brotli") return new Response("hello ".repeat(100_000), { headers: { "content-encoding": "br" } });
+    if (name === "brotli-stream") {
+      const parts = new ReadableStream({
+        async start(controller) {
+          for (let i = 0; i < 10; i++) {
+            controller.enqueue(new TextEncoder().encode(`part ${i} `));
+            await scheduler.wait(1);
+          }
+          controller.close();
+        },
+      });
+      return new Response(parts, { headers: { "content-encoding": "br" } });
+    }
+    if (name === "brotli-read") {
+      const { origin } = new URL(request.url);
+      const whole = await fetch(`${origin}/brotli`);
+      const streamed = await fetch(`${origin}/brotli-stream`);
+      return Response.json([
+        (await whole.text()) === "hello ".repeat(100_000), (await streamed.text()) === Array.from({ length: 10 }, (_, i) => `part ${i} `).join(""),
+        whole.headers.get("content-encoding") === null,
+      ]);
+    }
     if (name === "beacon") {
       navigator.sendBeacon(`${env.UPSTREAM}/echo`, "data");
       return new Response("sent");
