@@ -95,6 +95,7 @@ const routes = {
       await failure(tls.connect({ host: "localhost", port: secure, ca: "nothing" })),
       await failure(tls.connect({ host: "localhost", port: secure, maxVersion: "TLSv1.2" })),
       await failure(tls.connect({ host: "localhost", port: plain })),
+      await failure(tls.connect({ host: "localhost", port: secure, ALPNProtocols: Array(1000).fill("lines/1") })),
     ];
   },
   async reset({ plain }) {
@@ -206,6 +207,7 @@ fn authorities_of_the_operator_are_trusted_for_outgoing_tls() {
             "ERR_OSSL_PEM_NO_START_LINE: No certificates could be read from `ca`.",
             "ERR_SSL_UNSUPPORTED_PROTOCOL: The server speaks TLSv1.3, which is not asked for.",
             "EPROTO: The TLS handshake failed.",
+            "ERR_OUT_OF_RANGE: The list of ALPNProtocols is too long.",
         ])
     );
 }

@@ -230,8 +230,8 @@ impl State {
         entry.writer.clone().ok_or(StateError::ReaderGone)
     }
 
-    /// Drops the bodies of `owner`.
-    pub(crate) fn release_bodies(&self, owner: Owner) {
+    /// Drops the bodies of `owner`; who reads one that is still written is told `why`.
+    pub(crate) fn release_bodies(&self, owner: Owner, why: &str) {
         if self.bodies.borrow().is_empty() {
             return;
         }
@@ -244,7 +244,7 @@ impl State {
             .map(|(id, _)| *id)
             .collect();
         for id in written {
-            self.abort_body(id, BodyError::new("the request that writes the body has ended"));
+            self.abort_body(id, BodyError::new(why));
         }
         self.bodies.borrow_mut().retain(|_, entry| entry.owner != owner);
     }

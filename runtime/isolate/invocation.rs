@@ -86,6 +86,14 @@ impl Invocation {
         }
     }
 
+    /// What readers of a body are told that it has not written to its end. Another worker of the tenant gets the reason.
+    pub(crate) fn breaks_bodies_with(&self) -> String {
+        match (&self.called, &self.failure) {
+            (Some(_), Some(failure)) => failure.to_caller(),
+            _ => "the request that writes the body has ended".to_owned(),
+        }
+    }
+
     /// One body of the answer is complete. What `waitUntil` holds has its time from now on.
     pub(crate) fn written(&mut self, wait_until: Duration) {
         self.writing = self.writing.saturating_sub(1);

@@ -118,6 +118,12 @@ impl Failure {
     pub fn new(outcome: Outcome, message: impl Into<String>) -> Self {
         Self { outcome, message: message.into(), stack: None }
     }
+
+    /// As the worker of the same tenant is told that has called the one which failed.
+    #[must_use]
+    pub fn to_caller(&self) -> String {
+        format!("The called worker failed ({}): {}", self.outcome.code(), self.message)
+    }
 }
 
 #[cfg(test)]

@@ -712,7 +712,7 @@ impl State {
         if invocation.timers > 0 {
             self.timers.borrow_mut().cancel_all(owner);
         }
-        self.release_bodies(owner);
+        self.release_bodies(owner, &invocation.breaks_bodies_with());
         self.resources.release(owner);
     }
 }

@@ -217,7 +217,7 @@ fn error_of<'s>(scope: &mut v8::PinScope<'s, '_>, failure: &Failure) -> v8::Loca
         let (make, message) = class.unwrap_or((CLASSES[4].1, message));
         (make, message.to_owned())
     } else {
-        (CLASSES[4].1, format!("The called worker failed ({}): {message}", failure.outcome.code()))
+        (CLASSES[4].1, failure.to_caller())
     };
     let Some(text) = v8::String::new(scope, &message) else { return v8::undefined(scope).into() };
     let error = make(scope, text);

@@ -70,6 +70,8 @@ pub enum ConnectError {
     Certificate,
     #[error("connect failed: no certificates could be read from what is to be trusted; give them as PEM")]
     Roots,
+    #[error("connect failed: the protocols to offer are not a list of names, or too many")]
+    Protocols,
     #[error("connect failed: port 25 is closed to workers; the port for submission is 587 or 465")]
     Mail,
 }

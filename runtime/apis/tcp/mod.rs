@@ -35,6 +35,8 @@ const READ: usize = 64 << 10;
 
 /// Mail is sent by those whom the operator lets send it.
 const SMTP: u16 = 25;
+/// Bytes of the protocols that one handshake may offer, each behind its length.
+const PROTOCOLS: usize = 4 << 10;
 /// Bytes of the certificates that one handshake may be told to trust.
 const ROOTS: usize = 256 << 10;
 
@@ -279,9 +281,7 @@ pub fn op_tcp_start_tls<'s>(
     let state = seam::state(scope)?;
     let tcp = tcp(&state)?;
     let plain = connection(&state, owner, id)?;
-    let too_large = roots.len() > ROOTS;
-    let client =
-        TlsClient { name, alpn: protocols(&seam::bytes_of(alpn)), roots: (!roots.is_empty()).then_some(roots) };
+    let client = client(name, &seam::bytes_of(alpn), roots);
     let read = Direction::take(&plain.read)?;
     let write = match Direction::take(&plain.write) {
         Ok(write) => write,
@@ -291,10 +291,11 @@ pub fn op_tcp_start_tls<'s>(
         }
     };
     let (_, promise) = state.start(scope, owner, async move {
-        if too_large {
-            return seam::reject(ConnectError::Roots.to_string());
-        }
-        match tcp.start_tls(read.unsplit(write), client).await {
+        let secured = match client {
+            Ok(client) => tcp.start_tls(read.unsplit(write), client).await,
+            Err(error) => Err(error),
+        };
+        match secured {
             Ok(secured) => settle_tls(owner, id, secured),
             Err(error) => seam::reject(error.to_string()),
         }
@@ -324,13 +325,42 @@ fn settle_tls(owner: u32, id: u32, secured: Secured) -> Settle {
     })
 }
 
-/// Reads a list of protocols, each behind its length in one byte.
-fn protocols(mut list: &[u8]) -> Vec<Vec<u8>> {
+fn client(name: String, alpn: &[u8], roots: String) -> Result<TlsClient, ConnectError> {
+    if roots.len() > ROOTS {
+        return Err(ConnectError::Roots);
+    }
+    let alpn = protocols(alpn).ok_or(ConnectError::Protocols)?;
+    Ok(TlsClient { name, alpn, roots: (!roots.is_empty()).then_some(roots) })
+}
+
+/// Reads a list of protocols, each behind its length in one byte. `None`: it is none, or too long.
+fn protocols(mut list: &[u8]) -> Option<Vec<Vec<u8>>> {
+    if list.len() > PROTOCOLS {
+        return None;
+    }
     let mut protocols = Vec::new();
     while let Some((length, rest)) = list.split_first() {
-        let Some((protocol, rest)) = rest.split_at_checked(usize::from(*length)) else { break };
+        let (protocol, rest) = rest.split_at_checked(usize::from(*length))?;
+        if protocol.is_empty() {
+            return None;
+        }
         protocols.push(protocol.to_vec());
         list = rest;
     }
-    protocols
+    Some(protocols)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_protocols_is_read_whole_or_not_at_all() {
+        let names = |list: &[u8]| protocols(list).map(|names| names.concat());
+        assert_eq!(names(b""), Some(Vec::new()));
+        assert_eq!(names(b"\x02h2\x08http/1.1"), Some(b"h2http/1.1".to_vec()));
+        assert_eq!(names(b"\x03h2"), None);
+        assert_eq!(names(b"\x00"), None);
+        assert_eq!(names(&b"\x01a".repeat(PROTOCOLS)), None);
+    }
 }

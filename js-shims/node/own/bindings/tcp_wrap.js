@@ -2,15 +2,19 @@
 // with their invocation. Also TLS over one, for `tls`.
 'use strict';
 
-const { tcp } = internalBinding('holm').natives;
+const { tcp, worker } = internalBinding('holm').natives;
 const { owner_symbol } = internalBinding('symbols');
 const {
   kArrayBufferOffset, kBytesWritten, kLastWriteWasAsync, kReadBytesOrError, streamBaseState,
 } = internalBinding('stream_wrap');
 const { UV_EACCES, UV_EBADF, UV_ECANCELED, UV_ECONNREFUSED, UV_ECONNRESET, UV_ENOTSUP, UV_EOF } = internalBinding('uv');
 const { Buffer } = require('buffer');
+const { ErrnoException } = require('internal/errors');
 const { unavailable } = require('internal/holm/unavailable');
 
+/** What is on its way beyond this many bytes keeps the writer waiting. */
+const AT_ONCE = 64 << 10;
+const OTHER_REQUEST = 'Cannot perform I/O on behalf of a different request: the socket was connected in another one.';
 const SOCKET = 0;
 const SERVER = 1;
 
@@ -37,6 +41,8 @@ class TCP {
   writeQueueSize = 0;
   fd = -1;
   #connection = 0;
+  /** The invocation that has the connection. */
+  #owner = 0;
   #peer = undefined;
   #local = undefined;
   #closed = false;
@@ -68,6 +74,7 @@ class TCP {
       throw new Error('The socket was closed before it was connected.');
     }
     this.#connection = connection;
+    this.#owner = worker.owner();
     this.#peer = endpoint(peer);
     this.#local = endpoint(local);
     return this.#peer.address;
@@ -120,6 +127,7 @@ class TCP {
       throw new Error('The socket was closed.');
     }
     this.#connection = connection;
+    this.#owner = worker.owner();
     this.#peer = peer;
     this.#local = local;
   }
@@ -230,14 +238,23 @@ class TCP {
 
   // === Writing ===
 
+  /**
+   * A little is taken at once, as the system does it: a stream that waits for what its request has begun would wait for ever
+   * in the next one.
+   */
   writeBuffer(request, buffer) {
+    if (this.#isOfAnother(request)) return UV_ECONNRESET;
     const size = buffer.byteLength;
-    streamBaseState[kBytesWritten] = size;
-    streamBaseState[kLastWriteWasAsync] = 1;
     this.bytesWritten += size;
     this.writeQueueSize += size;
-    this.#send(request, () => {
-      const written = tcp.write(this.#connection, buffer);
+    const atOnce = this.writeQueueSize <= AT_ONCE;
+    streamBaseState[kBytesWritten] = size;
+    streamBaseState[kLastWriteWasAsync] = atOnce ? 0 : 1;
+    // The writer may use its buffer again once it is told that this is done.
+    const kept = atOnce ? Buffer.from(buffer) : buffer;
+    const done = atOnce ? (status) => this.#lost(status, request.error) : (status) => request.oncomplete(status);
+    this.#send(request, done, () => {
+      const written = tcp.write(this.#connection, kept);
       return written.finally(() => {
         this.writeQueueSize -= size;
       });
@@ -245,7 +262,19 @@ class TCP {
     return 0;
   }
 
-  #send(request, work) {
+  #isOfAnother(request) {
+    if (this.#owner === 0 || this.#owner === worker.owner()) return false;
+    request.error = OTHER_REQUEST;
+    return true;
+  }
+
+  /** What was taken at once has not been sent. */
+  #lost(status, reason) {
+    if (status === 0 || this.#closed) return;
+    this[owner_symbol]?.destroy(new ErrnoException(status, 'write', reason));
+  }
+
+  #send(request, done, work) {
     this.#out = this.#out.then(() => {
       if (this.#closed || this.#connection === 0) return UV_ECANCELED;
       return work().then(() => 0, (error) => {
@@ -253,7 +282,7 @@ class TCP {
         return this.#closed ? UV_ECANCELED : UV_ECONNRESET;
       });
     }, () => UV_ECANCELED).then((status) => {
-      process.nextTick(() => request.oncomplete(status));
+      process.nextTick(() => done(status));
     });
   }
 
@@ -283,7 +312,8 @@ class TCP {
   }
 
   shutdown(request) {
-    this.#send(request, () => tcp.finish(this.#connection));
+    if (this.#isOfAnother(request)) return UV_ECONNRESET;
+    this.#send(request, (status) => request.oncomplete(status), () => tcp.finish(this.#connection));
     return 0;
   }
 

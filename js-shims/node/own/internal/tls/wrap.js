@@ -129,6 +129,8 @@ class TLSSocket extends net.Socket {
       this.authorizationError = error.code;
     } else if (cause.message.includes('no certificates could be read')) {
       error = Object.assign(new Error('No certificates could be read from `ca`.', { cause }), { code: 'ERR_OSSL_PEM_NO_START_LINE' });
+    } else if (cause.message.includes('protocols to offer')) {
+      error = Object.assign(new Error('The list of ALPNProtocols is too long.', { cause }), { code: 'ERR_OUT_OF_RANGE' });
     } else if (cause.message.includes('TLS handshake failed')) {
       error = Object.assign(new Error('The TLS handshake failed.', { cause }), { code: 'EPROTO', syscall: 'connect' });
     }
