@@ -30,7 +30,9 @@ const {
   Proxy,
   ReflectGet,
   SafeWeakMap,
+  StringPrototypeSlice,
   StringPrototypeStartsWith,
+  StringPrototypeToWellFormed,
   TypeError,
   WeakMapPrototypeGet,
   WeakMapPrototypeSet,
@@ -48,6 +50,8 @@ const bodyOf = uncurryThis(ObjectGetOwnPropertyDescriptor(Response.prototype, "b
 
 const REDIRECTS = 20;
 const ITSELF = -1;
+/** Characters of a method's name in the URL that the call's record has. */
+const LABEL = 256;
 
 const ignore = () => {};
 
@@ -83,7 +87,8 @@ class Service {
   #open(method) {
     const owner = requireOwner();
     const out = op_body_open(owner, -1);
-    const url = `rpc://${encodeURIComponent(this.name)}/${encodeURIComponent(method)}`;
+    const label = encodeURIComponent(StringPrototypeToWellFormed(StringPrototypeSlice(method, 0, LABEL)));
+    const url = `rpc://${encodeURIComponent(this.name)}/${label}`;
     let begun;
     try {
       begun = op_service_call(owner, this.binding, this.entrypoint, this.props, true, "RPC", url, "", "", out);

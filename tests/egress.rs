@@ -118,10 +118,8 @@ fn tell_one(client: Client, host: &str, url: &str) -> String {
 
 // --- places
 
-#[test]
-fn nothing_but_the_public_internet_is_reached_in_any_spelling() {
-    let trap = Trap::set();
-    let (_project, server) = messengers("", &[("evil", "")], &[]);
+/// In all spellings.
+fn hosts_of_this_machine_and_its_networks() -> Vec<String> {
     let mut hosts: Vec<String> = [
         "127.0.0.1",
         "127.1",
@@ -167,6 +165,14 @@ fn nothing_but_the_public_internet_is_reached_in_any_spelling() {
     .map(str::to_owned)
     .into();
     hosts.extend(own_address().map(|address| address.to_string()));
+    hosts
+}
+
+#[test]
+fn nothing_but_the_public_internet_is_reached_in_any_spelling() {
+    let trap = Trap::set();
+    let (_project, server) = messengers("", &[("evil", "")], &[]);
+    let hosts = hosts_of_this_machine_and_its_networks();
     let errands: Vec<Value> = hosts.iter().map(|host| json!([format!("http://{host}:{}/", trap.port)])).collect();
     for (host, said) in hosts.iter().zip(tell(server.http(), "evil.example", &errands)) {
         assert_eq!(said, DENIED, "{host}");
@@ -174,6 +180,93 @@ fn nothing_but_the_public_internet_is_reached_in_any_spelling() {
     let zone = tell_one(server.http(), "evil.example", &format!("http://[fe80::1%25eth0]:{}/", trap.port));
     assert!(zone.starts_with("TypeError: "), "{zone}");
     assert_eq!(trap.connections(), 0);
+}
+
+/// Goes to each of these places in each way that there is beside `fetch()`, and answers what came of it.
+const TRAVELLER: &str = r#"
+import { connect } from "cloudflare:sockets";
+const heard = (target) => new Promise((resolve) => {
+  target.onopen = target.onmessage = () => resolve("reached");
+  target.onerror = () => resolve("refused");
+  target.onclose = () => resolve("closed");
+});
+const ways = {
+  upgrade: async (place) => (await fetch(`http://${place}/`, { headers: { upgrade: "websocket" } })).status,
+  websocket: (place) => heard(new WebSocket(`ws://${place}/`)),
+  events: async (place) => { const source = new EventSource(`http://${place}/`); const told = await heard(source); source.close(); return told; },
+  connect: async (place) => { const socket = connect(place); await socket.opened; return "reached"; },
+  secure: async (place) => { const socket = connect(place, { secureTransport: "on" }); await socket.opened; return "reached"; },
+  parts: async (place) => { const colon = place.lastIndexOf(":"); const socket = connect({ hostname: place.slice(0, colon), port: Number(place.slice(colon + 1)) }); await socket.opened; return "reached"; },
+  redirect: (place, { UPSTREAM }) => heard(new EventSource(`${UPSTREAM}/redirect/307?to=http://${place}/`)),
+};
+export default {
+  async fetch(request, env) {
+    const { way, places } = await request.json();
+    const told = [];
+    for (const place of places) try { told.push(`${await ways[way](place, env)}`); } catch (error) { told.push(error.name); }
+    return Response.json(told);
+  },
+};
+"#;
+
+/// What came of going to each of these places.
+fn travel(client: Client, host: &str, way: &str, places: &[String]) -> Vec<String> {
+    let mut request = post("/", serde_json::to_vec(&json!({ "way": way, "places": places })).unwrap());
+    request.headers_mut().insert("host", host.parse().unwrap());
+    let answer = client.send(request);
+    assert_eq!(answer.status, 200, "{way}: {}", answer.text());
+    serde_json::from_value(answer.json()).unwrap()
+}
+
+#[test]
+fn sockets_and_event_sources_go_where_subrequests_go_and_nowhere_else() {
+    const WAYS: [&str; 6] = ["upgrade", "websocket", "events", "connect", "secure", "parts"];
+    let (trap, upstream) = (Trap::set(), Upstream::start());
+    let port = upstream.address.port();
+    let project = Project::empty();
+    let mut text = "[server]\nhttp = \"127.0.0.1:0\"\n[limits]\nsubrequests = 1000\ncpu_ms = 1000\n".to_owned();
+    for (name, egress) in [
+        ("evil", String::new()),
+        ("opened", "egress = { allow = [\"127.0.0.1\"] }".to_owned()),
+        ("ported", format!("egress = {{ allow = [\"127.0.0.1\"], ports = [{port}] }}")),
+    ] {
+        project.write(&format!("{name}/wrangler.jsonc"), &config(name, ""));
+        project.write(&format!("{name}/index.js"), TRAVELLER);
+        let upstream = upstream.url();
+        text += &format!(
+            "[[worker]]\nproject = \"{name}\"\nhostnames = [\"{name}.example\"]\nvars = {{ UPSTREAM = \"{upstream}\" }}\n{egress}\n"
+        );
+    }
+    project.write("holm.toml", &text);
+    let server = Serve::start(&project.file("holm.toml"));
+    let client = server.http();
+
+    let mut places = hosts_of_this_machine_and_its_networks();
+    places.push("[2001:db8::1]".to_owned());
+    let places: Vec<String> = places.iter().map(|host| format!("{host}:{}", trap.port)).collect();
+    for way in WAYS {
+        for (place, said) in places.iter().zip(travel(client, "evil.example", way, &places)) {
+            assert!(["refused", "closed", "TypeError", "Error"].contains(&&*said), "{way} {place}: {said}");
+        }
+        assert_eq!(trap.connections(), 0, "{way}");
+    }
+    // Where the first hop is allowed and the second is not.
+    let there = [format!("127.0.0.1:{}", trap.port)];
+    assert_eq!(travel(client, "ported.example", "redirect", &there), ["refused"]);
+    assert_eq!(trap.connections(), 0);
+    // The same ways lead there when they may.
+    for (before, way) in WAYS.iter().enumerate() {
+        travel(client, "opened.example", way, &there);
+        assert!(trap.connections() > before, "{way}");
+    }
+    let ports = [25, 110, 3306, 6379].map(|port| format!("127.0.0.1:{port}"));
+    for way in ["upgrade", "websocket", "events"] {
+        let said = travel(client, "opened.example", way, &ports);
+        assert!(
+            said.iter().all(|said| ["refused", "closed", "TypeError", "Error"].contains(&&**said)),
+            "{way}: {said:?}"
+        );
+    }
 }
 
 #[test]

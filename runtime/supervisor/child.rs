@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::process::Stdio;
@@ -104,12 +105,14 @@ async fn follow(
     kill: Arc<Notify>,
     events: Events,
 ) {
+    // However this ends, the process has by then: it is killed when it is dropped.
+    let mut end = End { id, events, status: ExitStatus::from_raw(libc::SIGKILL) };
     let mut open = true;
-    let status = loop {
+    end.status = loop {
         tokio::select! {
             received = receiver.receive(), if open => match received {
                 Ok(Some((message, _files))) => {
-                    let _ = events.send((id, Heard::Said(message)));
+                    end.hear(Heard::Said(message));
                 }
                 Ok(None) => open = false,
                 Err(error) => {
@@ -124,12 +127,77 @@ async fn follow(
             () = tokio::time::sleep(PARTING), if !open => {
                 let _ = process.start_kill();
             }
-            status = process.wait() => break status,
+            status = process.wait() => break status.unwrap_or_default(),
         }
     };
     // What it said last comes before its end.
     while open && let Ok(Some((message, _files))) = receiver.receive().await {
-        let _ = events.send((id, Heard::Said(message)));
+        end.hear(Heard::Said(message));
     }
-    let _ = events.send((id, Heard::Ended(status.unwrap_or_default())));
+}
+
+/// Says last that a child has ended, whatever becomes of whoever follows it.
+struct End {
+    id: ChildId,
+    events: Events,
+    status: ExitStatus,
+}
+
+// === impl End ===
+
+impl End {
+    fn hear(&self, heard: Heard) {
+        let _ = self.events.send((self.id, heard));
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.hear(Heard::Ended(self.status));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a shell with this script for a child is heard of, up to its end.
+    async fn heard(script: &str) -> Vec<Heard> {
+        let program = Program {
+            file: File::open("/bin/sh").unwrap(),
+            path: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+        };
+        let (events, mut heard) = mpsc::unbounded_channel();
+        let _process = Process::start(&program, 1, events).unwrap();
+        let mut all = Vec::new();
+        while let Some((1, one)) = heard.recv().await {
+            all.push(one);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn a_child_that_says_what_nobody_understands_is_ended() {
+        for nonsense in [
+            "printf nonsense >&0",
+            "printf '{\"Beat\"' >&0",
+            "printf '{\"Strike\":{\"tenant\":\"other\"}}' >&0",
+            "printf '{\"Stuck\":{\"worker\":1}}' >&0",
+            "printf '\\377\\376' >&0",
+            "dd if=/dev/zero bs=100000 count=1 >&0 2>/dev/null",
+        ] {
+            let heard = heard(&format!("printf '\"Beat\"' >&0; {nonsense}; exec sleep 600")).await;
+            let [Heard::Said(ToParent::Beat), Heard::Ended(status)] = &heard[..] else {
+                panic!("{nonsense}: {} things were heard", heard.len());
+            };
+            assert_eq!(status.signal(), Some(libc::SIGKILL), "{nonsense}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_that_closes_its_channel_is_ended_a_little_later() {
+        let heard = heard("exec 0</dev/null; exec sleep 600").await;
+        assert!(matches!(&heard[..], [Heard::Ended(status)] if status.signal() == Some(libc::SIGKILL)));
+    }
 }

@@ -431,6 +431,10 @@ impl<P: Parent> Family<P> {
     fn blame(&mut self, id: ChildId, culprit: &Culprit) {
         let Some(child) = self.children.get_mut(&id) else { return };
         let pid = child.process.pid;
+        if !child.role.may_run(&culprit.tenant) {
+            tracing::error!(child = pid, tenant = %culprit.tenant, "a child blames a tenant whose workers it does not run");
+            return;
+        }
         let first = child.struck.insert(culprit.tenant.clone());
         self.strike(pid, culprit, first);
     }
@@ -454,14 +458,15 @@ impl<P: Parent> Family<P> {
     fn blame_the_dead(&mut self, child: &Child<P::Witness>) {
         let pid = child.process.pid;
         let testimony = child.witness.testimony();
-        for culprit in &testimony.crashed {
+        let may_run = |culprit: &&Culprit| child.role.may_run(&culprit.tenant);
+        for culprit in testimony.crashed.iter().filter(may_run) {
             self.strike(pid, culprit, !child.struck.contains(&culprit.tenant));
         }
         if !testimony.crashed.is_empty() {
             return;
         }
         match &*testimony.in_turn {
-            [only] => self.strike(pid, only, !child.struck.contains(&only.tenant)),
+            [only] if may_run(&only) => self.strike(pid, only, !child.struck.contains(&only.tenant)),
             several => {
                 for Culprit { worker, tenant, invocation, .. } in several {
                     tracing::warn!(child = pid, worker, %tenant, invocation, "was inside JavaScript");

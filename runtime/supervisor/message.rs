@@ -100,6 +100,18 @@ pub enum Role {
     Private(Tenant),
 }
 
+// === impl Role ===
+
+impl Role {
+    /// Whether a child of this role runs code of the tenant.
+    pub(crate) fn may_run(&self, tenant: &Tenant) -> bool {
+        match self {
+            Self::Serving => true,
+            Self::Private(own) => own == tenant,
+        }
+    }
+}
+
 /// Whose workers are held responsible together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tenant(pub String);

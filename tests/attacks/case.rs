@@ -73,11 +73,27 @@ pub struct Worker {
     pub source: Source,
     /// `key = value` of `[worker.limits]`, separated by commas.
     pub limits: &'static str,
-    /// Further keys of its `wrangler.jsonc`, each with a comma behind it.
+    /// Further keys of its `wrangler.jsonc`, each with a comma behind it; `$SELF` in them is the worker's name.
     pub settings: &'static str,
     /// Further files of its project.
     pub files: Vec<(&'static str, Vec<u8>)>,
     pub starts: bool,
+}
+
+/// A worker beside the attacker's, which the case needs to attack, or to attack with.
+pub struct Companion {
+    /// Comes behind the name of the case's worker: [`Stage::beside`].
+    pub name: &'static str,
+    pub whose: Whose,
+    /// A whole module. It answers nobody's `/alive`.
+    pub module: &'static str,
+}
+
+/// The tenant that a worker belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    TheAttackers,
+    Anothers,
 }
 
 pub enum What {
@@ -97,6 +113,7 @@ pub struct Case {
     pub tier: Tier,
     pub blast: Blast,
     pub worker: Option<Worker>,
+    pub companions: Vec<Companion>,
     pub what: What,
     /// What Holm still lacks for it. It is skipped, with this reason, unless it is asked for (`--ignored`).
     pub waits_for: Option<&'static str>,
@@ -126,7 +143,7 @@ fn with(id: &'static str, name: &'static str, source: Source) -> Case {
 /// A case without a worker that runs.
 pub fn absent(id: &'static str, what: What) -> Case {
     let (tier, blast) = (Tier::Fast, Blast::Contained);
-    Case { id, name: "", tier, blast, worker: None, what, waits_for: None, afterwards: None }
+    Case { id, name: "", tier, blast, worker: None, companions: Vec::new(), what, waits_for: None, afterwards: None }
 }
 
 pub fn not_applicable(id: &'static str, reason: &'static str) -> Case {
@@ -170,6 +187,11 @@ impl Case {
 
     pub fn file(mut self, path: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
         self.worker_mut().files.push((path, bytes.into()));
+        self
+    }
+
+    pub fn beside(mut self, name: &'static str, whose: Whose, module: &'static str) -> Self {
+        self.companions.push(Companion { name, whose, module });
         self
     }
 

@@ -218,7 +218,7 @@ fn host_calls() -> Vec<Case> {
                 _ => Err(format!("{answer:?}")),
             }
         }),
-        not_applicable("CPU-35", "there is no SQL binding"),
+        not_applicable("CPU-35", "SQL: there is no such binding"),
     ]
 }
 

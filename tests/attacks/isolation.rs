@@ -7,7 +7,6 @@ use crate::case::MEM;
 use crate::case::body;
 use crate::case::elsewhere;
 use crate::case::module;
-use crate::case::not_applicable;
 use crate::case::ok;
 use crate::stage::Stage;
 use crate::support::raw::Raw;
@@ -540,8 +539,6 @@ fn reach() -> Vec<Case> {
         )
         .limits("cpu_ms = 5_000")
         .expect(&[ok("^ok$"), CPU, MEM]),
-        not_applicable("ISO-20", "there are no bindings with methods"),
-        not_applicable("ISO-22", "there are no service bindings"),
         elsewhere("ISO-23", "tests/http_attacks.rs (inbound) and tests/egress.rs (outbound)"),
         body(
             "ISO-25",

@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bindings;
 mod canary;
 mod case;
 mod cpu;
@@ -23,6 +24,7 @@ mod native;
 mod others;
 mod polluter;
 mod processes;
+mod sockets;
 mod stage;
 mod summary;
 mod table;

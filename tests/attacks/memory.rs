@@ -195,7 +195,6 @@ fn apis() -> Vec<Case> {
         )
         .limits(LONG)
         .expect(&[MEM, EXC]),
-        not_applicable("MEM-19", "there is no KV binding"),
         body("MEM-20", "date formats", "const a = []; for (;;) a.push(new Intl.DateTimeFormat('ar-EG-u-nu-arab'));")
             .limits(LONG)
             .expect(&[MEM, CPU]),
@@ -224,8 +223,7 @@ fn apis() -> Vec<Case> {
         )
         .limits("cpu_ms = 5_000, subrequests = 50")
         .expect(&[ok("^50 .*[Tt]oo many subrequests")]),
-        not_applicable("MEM-25", "there are no WebSockets"),
-        not_applicable("MEM-32", "there is no SQL binding"),
+        not_applicable("MEM-32", "SQL: there is no such binding"),
         body("MEM-28", "a header list without end", "const h = new Headers(); for (let i = 0; ; i++) h.append('x' + i, 'v'.repeat(1e4));")
             .limits(LONG)
             .expect(&[EXC, MEM, CPU]),

@@ -408,7 +408,7 @@ fn values() -> Vec<Case> {
         )
         .limits("cpu_ms = 10_000, wall_ms = 15_000")
         .expect(&[ok("^ok$")]),
-        not_applicable("NAT-17", "there is no SQL binding"),
+        not_applicable("NAT-17", "SQL: there is no such binding"),
         module(
             "NAT-19",
             "isolates that come and go",

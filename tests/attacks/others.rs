@@ -7,6 +7,7 @@ use crate::case::not_applicable;
 const DOOR: &str = "tests/http_attacks.rs";
 const EGRESS: &str = "tests/egress.rs";
 const OUTBOUND: &str = "runtime/stores/tests/outbound";
+const NOT_SHUT_IN: &str = "the process that serves opens its files and sockets itself";
 const TOOLS: &str = "tests/ops_attacks.rs";
 
 pub fn cases() -> Vec<Case> {
@@ -25,24 +26,29 @@ pub fn cases() -> Vec<Case> {
     cases.extend([
         // Nothing is connected that is refused, so there is nothing to time.
         elsewhere("OUT-20", EGRESS),
-        not_applicable("OUT-05", "there is nothing but fetch() that leaves"),
+        elsewhere("OUT-05", EGRESS),
         elsewhere("HTTP-28", "tests/metrics.rs"),
         elsewhere("OPS-10", "tests/metrics.rs"),
         elsewhere("OPS-11", "runtime/config/server/tests.rs, tests/serve.rs"),
         elsewhere("OPS-16", "tests/metrics.rs"),
         elsewhere("OPS-13", "tests/dev.rs"),
-        not_applicable("OPS-22", "one process does everything"),
-        not_applicable("OPS-23", "one process does everything"),
-        not_applicable("OPS-25", "one process does everything"),
-        not_applicable("OPS-26", "one process does everything"),
-        not_applicable("HTTP-35", "there are no assets"),
-        not_applicable("OPS-01", "there are no assets"),
-        not_applicable("OPS-17", "there is no log but the server's own"),
+        not_applicable("OPS-22", NOT_SHUT_IN),
+        not_applicable("OPS-23", NOT_SHUT_IN),
+        elsewhere("OPS-25", "runtime/supervisor/child.rs"),
+        elsewhere("OPS-26", "tests/processes.rs"),
+        not_applicable("HTTP-35", "static assets are not available"),
+        not_applicable("OPS-01", "static assets are not available"),
+        not_applicable("OPS-17", "nobody but the operator can read a log"),
+        elsewhere("BND-01", "tests/cache.rs, and BND-05 here: the caches of tenants"),
+        elsewhere("BND-08", "runtime/stores/cache/disk.rs"),
     ]);
-    let storage = [
-        "BND-01", "BND-02", "BND-04", "BND-05", "BND-07", "BND-08", "BND-10", "BND-11", "BND-13", "BND-14", "BND-16",
-        "BND-17", "BND-19", "BND-20", "BND-22", "BND-23", "BND-25", "BND-26",
-    ];
-    cases.extend(storage.map(|id| not_applicable(id, "there are no bindings to stores, queues and services")));
+    for (what, ids) in [
+        ("there are no key-value namespaces", &["BND-04", "BND-23"][..]),
+        ("SQL: there is no such binding", &["BND-10", "BND-11"]),
+        ("there are no durable objects", &["BND-14", "BND-16", "BND-17", "BND-22"]),
+        ("there are no queues", &["BND-19", "BND-20"]),
+    ] {
+        cases.extend(ids.iter().map(|id| not_applicable(id, what)));
+    }
     cases
 }

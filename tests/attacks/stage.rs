@@ -19,6 +19,7 @@ use crate::case::Source;
 use crate::case::Step;
 use crate::case::Tier;
 use crate::case::What;
+use crate::case::Whose;
 use crate::case::Worker;
 use crate::leaks;
 use crate::processes;
@@ -41,6 +42,9 @@ const LIMITS: &str = "cpu_ms = 50\nstartup_cpu_ms = 400\nwall_ms = 5_000\nwait_u
 const CEILINGS: &str = "cpu_ms = 20_000\nstartup_cpu_ms = 20_000\nwall_ms = 60_000\nwait_until_ms = 60_000\n\
                         memory_mb = 128\nsubrequests = 1_000\nisolate_idle_seconds = 5\n";
 
+/// Where the caches of all workers are kept.
+const CACHE: &str = "cached";
+
 const BEFORE_BODY: &str = r#"
 const sleep = (ms) => scheduler.wait(ms);
 function burn(rounds) {
@@ -62,7 +66,7 @@ pub struct Stage {
     pub upstream: Upstream,
     secrets: BTreeMap<String, String>,
     // Dropped last: the server reads it.
-    _directory: Project,
+    directory: Project,
 }
 
 static STAGE: Mutex<Option<Stage>> = Mutex::new(None);
@@ -109,37 +113,44 @@ impl Stage {
         let directory = Project::empty();
         let admin = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         let mut toml = format!(
-            "[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"{admin}\"\negress = \"public-and-loopback\"\n[limits]\n{CEILINGS}"
+            "[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"{admin}\"\negress = \"public-and-loopback\"\n\
+             [cache]\ndirectory = \"{CACHE}\"\n[limits]\n{CEILINGS}"
         );
         let mut secrets = BTreeMap::new();
-        let mut add = |name: &str, limits: &str| {
+        let mut add = |name: &str, tenant: &str, limits: &str| {
             let secret = leaks::secret(name);
             let upstream = upstream.url();
             let limits = limits_of(limits);
             let _ = write!(
                 toml,
-                "[[worker]]\nproject = \"{name}\"\nhostnames = [\"{name}.example\"]\n\
+                "[[worker]]\nproject = \"{name}\"\ntenant = \"{tenant}\"\nhostnames = [\"{name}.example\"]\n\
                  vars = {{ SECRET = \"{secret}\", UPSTREAM = \"{upstream}\", HOST = \"{name}.example\" }}\nlimits = {{ {limits} }}\n"
             );
             assert!(secrets.insert(name.to_owned(), secret).is_none(), "two cases are called {name}");
         };
-        add(VICTIM, "");
+        add(VICTIM, VICTIM, "");
         write_project(&directory, VICTIM, canary::SOURCE, "", &[]);
         for case in table::all().iter().filter(|case| full || case.tier == Tier::Fast) {
             let Some(worker) = &case.worker else { continue };
             let name = slug(case);
-            add(&name, worker.limits);
+            add(&name, &name, worker.limits);
             let source = match worker.source {
                 Source::Body(body) => format!("{BEFORE_BODY}{body}{AFTER_BODY}"),
                 Source::Module(module) => module.to_owned(),
             };
             write_project(&directory, &name, &source, worker.settings, &worker.files);
+            for companion in &case.companions {
+                let own = format!("{name}-{}", companion.name);
+                let tenant = if companion.whose == Whose::TheAttackers { &name } else { &own };
+                add(&own, tenant, worker.limits);
+                write_project(&directory, &own, companion.module, "", &[]);
+            }
         }
         directory.write("holm.toml", &toml);
         let serve = Serve::start(&directory.file("holm.toml"));
         let client = serve.http();
         let canary = Canary::start(client.address, secrets[VICTIM].clone());
-        Self { serve, client, admin: Client::new(admin), canary, upstream, secrets, _directory: directory }
+        Self { serve, client, admin: Client::new(admin), canary, upstream, secrets, directory }
     }
 
     fn run(&self, case: &Case) -> Result<(), String> {
@@ -260,6 +271,26 @@ impl Stage {
         Ok(answer)
     }
 
+    /// The host of a worker beside the one at `host`.
+    pub fn beside(host: &str, name: &str) -> String {
+        format!("{}-{name}.example", host.trim_end_matches(".example"))
+    }
+
+    /// Writes a file of the project of the worker at `host`; the server sees it at once.
+    pub fn write(&self, host: &str, path: &str, text: &str) {
+        self.directory.write(&format!("{}/{path}", host.trim_end_matches(".example")), text);
+    }
+
+    /// Everything in the server's directory that is not of a project.
+    pub fn files(&self) -> Vec<std::path::PathBuf> {
+        let list = |path: &std::path::Path| -> Vec<std::path::PathBuf> {
+            std::fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+        };
+        let is_project = |path: &std::path::PathBuf| path.join("wrangler.jsonc").exists();
+        let top = list(self.directory.path()).into_iter().filter(|path| !is_project(path));
+        top.flat_map(|path| if path.is_dir() { list(&path) } else { vec![path] }).collect()
+    }
+
     /// The secret of the worker at `host`.
     fn secret(&self, host: &str) -> &str {
         &self.secrets[host.trim_end_matches(".example")]
@@ -297,8 +328,8 @@ pub fn at(host: &str, path: &str) -> Request {
 }
 
 fn write_project(directory: &Project, name: &str, source: &str, settings: &str, files: &[(&'static str, Vec<u8>)]) {
-    let settings =
-        if settings.contains("no_bundle") { settings.to_owned() } else { format!("\"no_bundle\": true, {settings}") };
+    let settings = settings.replace("$SELF", name);
+    let settings = if settings.contains("no_bundle") { settings } else { format!("\"no_bundle\": true, {settings}") };
     directory.write(&format!("{name}/wrangler.jsonc"), &config(name, &settings));
     directory.write(&format!("{name}/index.js"), source);
     for (path, bytes) in files {

@@ -15,6 +15,8 @@ pub fn all() -> &'static [Case] {
         cases.extend(crate::native::cases());
         cases.extend(crate::timing::cases());
         cases.extend(crate::memory::cases());
+        cases.extend(crate::bindings::cases());
+        cases.extend(crate::sockets::cases());
         cases.extend(crate::others::cases());
         cases
     })

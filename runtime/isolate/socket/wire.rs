@@ -83,13 +83,14 @@ where
     W: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let SocketEnd { incoming, outgoing, account, mut answers } = end;
-    let (controls, wanted) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         read: Mutex::new(account.charge(0)),
         heard: AtomicBool::new(true),
         waits: AtomicBool::new(false),
         peer_closed: AtomicBool::new(false),
         closing: Notify::new(),
+        controls: Mutex::default(),
+        wanted: Notify::new(),
         over: AtomicBool::new(false),
     });
     let wire = Counted { wire, ticket: coupling.ticket, shared: Arc::clone(&shared) };
@@ -108,12 +109,11 @@ where
         role: coupling.role,
         outgoing: outgoing.clone(),
         account: Arc::clone(&account),
-        controls: controls.clone(),
         shared: Arc::clone(&shared),
         room: Arc::new(Semaphore::new(AHEAD)),
         parts: None,
     };
-    let writer = Writer { write, incoming, controls: wanted, shared: Arc::clone(&shared) };
+    let writer = Writer { write, incoming, shared: Arc::clone(&shared) };
     let given_up = async {
         match answers.as_mut().and_then(|answers| answers.given_up.as_mut()) {
             Some(given_up) => given_up.await,
@@ -122,7 +122,7 @@ where
     };
     let stop = async {
         stop.await;
-        let _ = controls.send(Control::Close(GOING_AWAY));
+        shared.close(GOING_AWAY);
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -179,14 +179,33 @@ struct Shared {
     waits: AtomicBool,
     peer_closed: AtomicBool,
     closing: Notify,
+    controls: Mutex<Controls>,
+    /// There are [`Controls`] to write.
+    wanted: Notify,
     /// Nothing more is written: the next flush ends the connection. The crate keeps it to itself.
     over: AtomicBool,
 }
 
-/// What the reading side wants written.
-enum Control {
-    Pong(Bytes),
-    Close(u16),
+/// What is to be written between the script's messages. A peer that pings faster than it takes answers gets one to its latest
+/// ping (RFC 6455 §5.5.3), so nothing piles up.
+#[derive(Default)]
+struct Controls {
+    pong: Option<Bytes>,
+    close: Option<u16>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn pong(&self, payload: Bytes) {
+        self.controls.lock().pong = Some(payload);
+        self.wanted.notify_one();
+    }
+
+    fn close(&self, code: u16) {
+        self.controls.lock().close = Some(code);
+        self.wanted.notify_one();
+    }
 }
 
 // === reading ===
@@ -196,7 +215,6 @@ struct Reader<S> {
     role: Role,
     outgoing: mpsc::UnboundedSender<Packet>,
     account: Arc<Account>,
-    controls: mpsc::UnboundedSender<Control>,
     shared: Arc<Shared>,
     room: Arc<Semaphore>,
     /// The fragments of a message so far, and whether it is a text.
@@ -219,7 +237,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
                 Ok(()) => {}
                 Err(Ended::Lost) => return false,
                 Err(Ended::Violation(code)) => {
-                    let _ = self.controls.send(Control::Close(code));
+                    self.shared.close(code);
                     return true;
                 }
             }
@@ -243,9 +261,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         }
         let payload = bytes_of(frame.payload);
         match opcode {
-            OpCode::Ping => {
-                let _ = self.controls.send(Control::Pong(payload));
-            }
+            OpCode::Ping => self.shared.pong(payload),
             OpCode::Pong => {}
             OpCode::Close => self.closed(&payload)?,
             OpCode::Text | OpCode::Binary => {
@@ -269,6 +285,8 @@ impl<S: AsyncRead + Unpin> Reader<S> {
                 }
             }
         }
+        let held = self.parts.as_ref().map_or(0, |(_, parts)| parts.len());
+        self.shared.read.lock().set(held);
         Ok(())
     }
 
@@ -293,7 +311,6 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             SocketMessage::Binary(bytes)
         };
         let packet = Packet::from_wire(message, &self.account, room);
-        self.shared.read.lock().set(0);
         // Without a receiver the writing side says so.
         let _ = self.outgoing.send(packet);
         Ok(())
@@ -348,7 +365,6 @@ fn bytes_of(payload: Payload<'_>) -> Bytes {
 struct Writer<S> {
     write: WebSocketWrite<S>,
     incoming: mpsc::UnboundedReceiver<Packet>,
-    controls: mpsc::UnboundedReceiver<Control>,
     shared: Arc<Shared>,
 }
 
@@ -368,13 +384,18 @@ impl<S: AsyncWrite + Unpin> Writer<S> {
         loop {
             let written = tokio::select! {
                 biased;
-                Some(control) = self.controls.recv() => match control {
-                    Control::Pong(payload) => self.write(Frame::pong(Payload::Borrowed(&payload))).await,
-                    Control::Close(code) => {
+                () = self.shared.wanted.notified() => {
+                    let Controls { pong, close } = std::mem::take(&mut *self.shared.controls.lock());
+                    let written = match pong {
+                        Some(payload) => self.write(Frame::pong(Payload::Borrowed(&payload))).await,
+                        None => true,
+                    };
+                    if let Some(code) = close {
                         let _ = self.write(Frame::close(code, b"")).await;
                         return Sent::Close;
                     }
-                },
+                    written
+                }
                 packet = self.incoming.recv() => match packet {
                     Some(packet) => match &packet.message {
                         SocketMessage::Text(bytes) => self.write(Frame::text(Payload::Borrowed(bytes))).await,

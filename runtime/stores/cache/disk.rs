@@ -1,13 +1,15 @@
 //! The half of the cache that is kept in files: one for each response, named by its key.
 //!
 //! A file is written under another name and then renamed, so whoever reads it sees all of it or none, also from another
-//! process. It begins with a head that repeats the key: a name alone proves nothing. Called on threads that may block.
+//! process. It begins with a head that repeats the key: a name alone proves nothing, and what is no plain file is never opened
+//! for one. Called on threads that may block.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -264,9 +266,18 @@ fn write(path: &std::path::Path, tenant: &str, key: &CacheKey, response: &Cached
     Ok((MAGIC.len() + 4 + head.len() + response.body.len()) as u64)
 }
 
+/// Follows no link, and waits for nobody at the other end of a pipe.
+fn open(path: &std::path::Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    Ok(file)
+}
+
 /// `None`: there is none, it is another key's, or no such file.
 fn read(path: &std::path::Path, tenant: &str, key: &CacheKey) -> Option<CachedResponse> {
-    let mut file = File::open(path).ok()?;
+    let mut file = open(path).ok()?;
     let mut start = [0; 12];
     file.read_exact(&mut start).ok()?;
     let (magic, length) = start.split_at(MAGIC.len());
@@ -290,11 +301,12 @@ fn read(path: &std::path::Path, tenant: &str, key: &CacheKey) -> Option<CachedRe
     }
     let vary = head.vary.iter().map(|(name, value)| Some((name.parse().ok()?, from_latin1(value)?)));
     let vary = vary.collect::<Option<Vec<_>>>()?;
-    let mut body = Vec::new();
-    file.read_to_end(&mut body).ok()?;
-    if body.len() as u64 != head.body_bytes {
+    let whole = start.len() as u64 + u64::from(length) + head.body_bytes;
+    if file.metadata().ok()?.len() != whole {
         return None;
     }
+    let mut body = vec![0; usize::try_from(head.body_bytes).ok()?];
+    file.read_exact(&mut body).ok()?;
     Some(CachedResponse {
         status: StatusCode::from_u16(head.status).ok()?,
         headers,
@@ -361,6 +373,36 @@ mod tests {
             std::fs::write(&path, garbage).unwrap();
             assert_eq!(disk.read(Arc::clone(&tenant), key(1)).await, None);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_planted_under_the_name_of_a_response_is_neither_followed_nor_waited_for() {
+        let (directory, elsewhere) = (Directory::new("planted"), Directory::new("planted-elsewhere"));
+        let (disk, tenant) = (directory.open(1 << 20), Arc::<str>::from("a"));
+        std::fs::create_dir_all(&elsewhere.0).unwrap();
+        disk.write(Arc::clone(&tenant), key(1), response(10)).await;
+        let path = directory.0.join(name("a", &key(1)));
+        // What would be good under its own name.
+        let moved = elsewhere.0.join("response");
+        std::fs::rename(&path, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &path).unwrap();
+        assert_eq!(disk.read(Arc::clone(&tenant), key(1)).await, None);
+        // Keeping a response replaces the link, not what it leads to.
+        std::fs::write(&moved, "another's").unwrap();
+        disk.write(Arc::clone(&tenant), key(1), response(10)).await;
+        assert!(disk.read(Arc::clone(&tenant), key(1)).await.is_some());
+        assert_eq!(std::fs::read(&moved).unwrap(), b"another's");
+        for plant in [&plant_pipe as &dyn Fn(&std::path::Path), &|path| std::fs::create_dir(path).unwrap()] {
+            std::fs::remove_file(&path).unwrap();
+            plant(&path);
+            assert_eq!(disk.read(Arc::clone(&tenant), key(1)).await, None);
+            assert!(std::fs::remove_file(&path).is_ok() || std::fs::remove_dir(&path).is_ok());
+            disk.write(Arc::clone(&tenant), key(1), response(10)).await;
+        }
+    }
+
+    fn plant_pipe(path: &std::path::Path) {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
     }
 
     #[tokio::test]
