@@ -16,6 +16,7 @@ use support::process::busy_thread;
 use support::process::kill;
 use support::process::kill_thread;
 use support::process::threads;
+use support::process::unprivileged;
 use support::project::Project;
 use support::project::config;
 
@@ -268,6 +269,72 @@ fn a_helper_thread_of_the_engine_that_stops_costs_no_request() {
 }
 
 #[test]
+fn a_process_that_faults_leaves_no_core_and_no_bytes_of_a_tenant() {
+    let (project, serve) = server("", "");
+    assert_eq!(evil(serve.http(), "/").text(), "evil");
+    let child = serve.child();
+    let limits = std::fs::read_to_string(format!("/proc/{child}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
+    // The thread that ends the process with it.
+    kill_thread(child, child, "SEGV");
+    wait_until_answered(serve.http(), "evil");
+    assert_ne!(serve.child(), child);
+    let names = |path: &std::path::Path| -> Vec<String> {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let places = [project.path().to_owned(), std::env::current_dir().unwrap()];
+    let cores: Vec<_> = places.iter().flat_map(|place| names(place)).filter(|name| name.starts_with("core")).collect();
+    assert_eq!(cores, Vec::<String>::new());
+}
+
+#[test]
+fn a_process_that_gets_no_more_threads_sheds_and_recovers() {
+    let project = Project::empty();
+    let mut text = "[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n".to_owned();
+    let names: Vec<String> = (0..20).map(|number| format!("worker{number}")).collect();
+    for name in &names {
+        project.write(&format!("{name}/wrangler.jsonc"), &config(name, ""));
+        project
+            .write(&format!("{name}/index.js"), &format!("export default {{ fetch: () => new Response('{name}') }};"));
+        text += &format!("[[worker]]\nproject = \"{name}\"\nhostnames = [\"{name}.example\"]\n");
+    }
+    project.write("holm.toml", &text);
+    let (serve, _scratch) = Serve::start_unprivileged(&project);
+    let client = serve.http();
+    let child = serve.child();
+    let ask = |name: &str| client.get_at(&format!("{name}.example"), "/");
+    let limit = |threads: &str| {
+        let arguments = ["--pid", &child.to_string(), &format!("--nproc={threads}:")];
+        assert!(unprivileged("prlimit").args(arguments).status().unwrap().success());
+    };
+    let limits = std::fs::read_to_string(format!("/proc/{child}/limits")).unwrap();
+    let processes = limits.lines().find_map(|line| line.strip_prefix("Max processes")).unwrap();
+    let most = processes.split_whitespace().nth(1).unwrap().to_owned();
+    assert_eq!(ask("worker0").text(), "worker0");
+    // The user has more already.
+    limit("1");
+    let answers: Vec<Answer> = names[1..].iter().map(|name| ask(name)).collect();
+    let (served, shed): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert!(!shed.is_empty(), "{} of them were served", served.len());
+    for answer in shed {
+        assert_eq!((answer.status, answer.error()), (503, "overloaded"), "{}", answer.text());
+        assert!(!answer.header("retry-after").is_empty());
+    }
+    let page = serve.admin().get("/metrics").text();
+    assert!(page.lines().any(|line| line.starts_with("holm_sheds_total") && line.contains("threads")), "{page}");
+    // What has its threads goes on.
+    assert_eq!(ask("worker0").text(), "worker0");
+    limit(&most);
+    for name in &names {
+        wait_until_answered(client, name);
+    }
+    assert_eq!(serve.child(), child);
+    assert!(!serve.output().text().contains("panicked"), "{}", serve.output().text());
+}
+
+#[test]
 fn a_process_that_dies_blames_the_only_one_that_was_inside_javascript() {
     let (_project, serve) = server("", "cpu_ms = 60000");
     let client = serve.http();
@@ -285,7 +352,7 @@ fn a_process_that_dies_blames_the_only_one_that_was_inside_javascript() {
 
 #[test]
 fn after_three_strikes_a_worker_runs_in_a_process_of_its_own() {
-    let (_project, serve) = server("", "kill_grace_ms = 20\nstuck_threads = 1");
+    let (_project, serve) = server("admin = \"127.0.0.1:0\"", "kill_grace_ms = 20\nstuck_threads = 1");
     let client = serve.http();
     let load = good_load(&serve);
     for _ in 0..3 {
@@ -307,6 +374,15 @@ fn after_three_strikes_a_worker_runs_in_a_process_of_its_own() {
     assert_eq!(evil(client, "/throw").error(), "exception");
     assert_eq!(client.send(post_at("evil.example", "/echo", "text")).text(), "text");
 
+    // It is counted with the others, and counting goes on when its process is another one.
+    let counted = || serve.metric(r#"holm_requests_total{worker="evil",tenant="evil",outcome="ok"}"#);
+    let before = counted();
+    assert!(before >= 3.0, "{before}");
+    assert_eq!(evil(client, "/").text(), "evil");
+    assert_eq!(counted(), before + 1.0);
+    assert!(serve.metric(r#"holm_cpu_seconds_total{worker="evil",tenant="evil"}"#) > 0.0);
+    assert_eq!(serve.metric(r#"holm_requests_total{worker="evil",tenant="evil",outcome="exception"}"#), 1.0);
+
     // It brings down nothing but its own process.
     let private = u32::try_from(apart["pid"].as_u64().unwrap()).unwrap();
     let mark = serve.output().mark();
@@ -315,6 +391,7 @@ fn after_three_strikes_a_worker_runs_in_a_process_of_its_own() {
     assert!(answer.text() == "evil" || (answer.error(), answer.header("retry-after")) == ("worker_crashed", "1"));
     serve.output().wait_since(mark, "running a tenant's workers apart");
     wait_until_answered(client, "evil");
+    assert!(counted() > before, "the counts of the process that died are kept");
     let mark = serve.output().mark();
     assert_eq!(evil(client, "/spin").error(), "cpu_exceeded");
     wait_for_replacement(&serve, mark);

@@ -436,6 +436,11 @@ impl Dev {
                 self.terminal.line(Style::Red, text);
                 continue;
             }
+            if let Report::Panicked(task) = report {
+                let text = format!("error: the {task} has panicked, which is a bug of Holm; start `holm dev` again");
+                self.terminal.line(Style::Red, &text);
+                return;
+            }
             stuck += 1;
             let text = format!("warning: {stuck} of {bound} threads hold what they have until `holm dev` ends");
             self.terminal.line(Style::Yellow, &text);

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use holm_isolate::AbortOnUnwind;
 use holm_metrics::Counter;
 use rustix::fs::FlockOperation;
 use rustix::fs::fcntl_lock;
@@ -66,7 +67,19 @@ pub(super) fn to_stderr() -> Log {
     } else {
         builder.with_ansi(io::stderr().is_terminal()).init();
     }
+    record_panics();
     Log(())
+}
+
+/// A panic is an error in the log, too: what is printed anyway is for nobody who reads records.
+fn record_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        let (thread, at) = (std::thread::current(), panic.location());
+        let at = at.map(tracing::field::display);
+        tracing::error!(thread = thread.name(), at, "panicked: {}", panic.payload_as_str().unwrap_or_default());
+    }));
 }
 
 pub(super) fn format() -> Format {
@@ -86,7 +99,10 @@ fn start() {
     let (sender, entries) = mpsc::channel();
     let queue = Queue { lines: sender, bytes: AtomicUsize::new(0) };
     if QUEUE.set(queue).is_ok()
-        && let Err(error) = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&entries))
+        && let Err(error) = std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+            let _no_process_without_it = AbortOnUnwind;
+            write_all(&entries);
+        })
     {
         let _ = writeln!(io::stderr(), "error: the log has no thread: {error}");
     }

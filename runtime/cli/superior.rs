@@ -161,9 +161,11 @@ impl Signals {
 pub(super) async fn report_to_parent(mut reports: Reports, link: Link) {
     while let Some(report) = reports.recv().await {
         log(&report);
-        // Where a thread was stopped, it has told the parent itself.
-        if let Report::Stuck(blamed) = report {
-            link.stuck(parent::culprit(blamed));
+        match report {
+            Report::Stuck(blamed) => link.stuck(parent::culprit(blamed)),
+            Report::Panicked(_) => link.recycle(),
+            // Where a thread was stopped, it has told the parent itself.
+            Report::GivenUp(_) | Report::Stopped(_) | Report::HelperStopped => {}
         }
     }
 }
@@ -177,7 +179,7 @@ pub(super) async fn report_to_self(mut reports: Reports, stuck_threads: u64, poi
         match report {
             Report::GivenUp(_) => continue,
             Report::Stuck(_) => stuck += 1,
-            Report::Stopped(_) | Report::HelperStopped => stuck = stuck_threads,
+            Report::Stopped(_) | Report::HelperStopped | Report::Panicked(_) => stuck = stuck_threads,
         }
         if stuck >= stuck_threads {
             let _ = poisoned.send(());
@@ -194,7 +196,34 @@ fn log(report: &Report) {
             tracing::error!("a helper thread of the engine crashed and was stopped");
             return;
         }
+        Report::Panicked(task) => {
+            tracing::error!(task, "a task that the process needs has panicked; the process is to be replaced");
+            return;
+        }
     };
     let Blamed { worker, tenant, invocation, .. } = blamed;
     tracing::error!(worker, tenant, invocation, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_what_the_process_needs_is_the_end_of_one_that_is_alone() {
+        let (report, reports) = mpsc::unbounded_channel();
+        let (poison, mut poisoned) = mpsc::unbounded_channel();
+        let blamed = Blamed {
+            worker: String::new(),
+            tenant: String::new(),
+            invocation: 1,
+            trouble: holm_isolate::Trouble::Stuck,
+        };
+        report.send(Report::Stuck(blamed)).unwrap();
+        report.send(Report::Panicked("sweeper")).unwrap();
+        drop(report);
+        report_to_self(reports, 100, poison).await;
+        assert_eq!(poisoned.recv().await, Some(()));
+        assert_eq!(poisoned.recv().await, None);
+    }
 }

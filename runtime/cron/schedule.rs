@@ -1,8 +1,9 @@
 //! Which runs are due.
 //!
-//! Invariant: the scheduled times of a trigger only go up, so no time fires twice, whatever the clock does. A time that passed
-//! while nobody looked (the machine slept, the clock was set, a run before it was still going) is *missed*: it is run late or
-//! not at all, as [`Policy`] says, and said so in either case.
+//! Invariant: the scheduled times of a trigger only go up, so no time fires twice, unless the clock is set back by more than
+//! [`CORRECTION_MS`]: then it was wrong before, and what it says now counts. A time that passed while nobody looked (the machine
+//! slept, the clock was set, a run before it was still going) is *missed*: it is run late or not at all, as [`Policy`] says, and
+//! said so in either case.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -14,6 +15,14 @@ const ON_TIME_MS: i64 = 30_000;
 
 /// How many of the times that were missed are told one by one.
 const TOLD: usize = 100;
+
+/// How many of them are looked at one by one; of what was missed before, nothing is told.
+const COUNTED: usize = 10_000;
+/// Where that goes on, before now, in milliseconds.
+const LATELY_MS: i64 = 24 * 3_600_000;
+
+/// A clock that goes back by less repeats an hour, or was a little fast.
+const CORRECTION_MS: i64 = 3 * 3_600_000;
 
 /// What becomes of runs that cannot be on time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -49,6 +58,8 @@ pub enum Overlap {
 pub struct Schedule {
     policy: Policy,
     entries: Vec<Entry>,
+    /// The latest time that was looked at.
+    looked: i64,
 }
 
 #[derive(Debug)]
@@ -93,7 +104,7 @@ impl Schedule {
                 Entry { next: trigger.next_after(from), trigger, running: 0, owed: None }
             })
             .collect();
-        Self { policy, entries }
+        Self { policy, entries, looked: now }
     }
 
     /// When to look next.
@@ -111,6 +122,13 @@ impl Schedule {
     #[must_use]
     pub fn due(&mut self, now: i64) -> Vec<Due> {
         let policy = self.policy;
+        if now < self.looked - CORRECTION_MS {
+            for entry in &mut self.entries {
+                entry.next = entry.trigger.next_after(now);
+            }
+            self.looked = now;
+        }
+        self.looked = self.looked.max(now);
         let mut due = Vec::new();
         for entry in &mut self.entries {
             entry.take_due(now, policy, &mut due);
@@ -139,12 +157,15 @@ impl Entry {
         let Some(first) = self.next.filter(|next| *next <= now) else { return };
         let mut passed = vec![first];
         let mut next = self.trigger.next_after(first);
+        let mut counted = 0;
         while let Some(time) = next.filter(|time| *time <= now) {
             if passed.len() == TOLD {
                 passed.remove(0);
             }
             passed.push(time);
-            next = self.trigger.next_after(time);
+            counted += 1;
+            let from = if counted == COUNTED { time.max(now - LATELY_MS) } else { time };
+            next = self.trigger.next_after(from);
         }
         self.next = next;
         let latest = passed.pop().unwrap_or(first);
@@ -246,6 +267,26 @@ mod tests {
         assert_eq!(minutes(&schedule(Some(10 * MINUTE)).due(now)), [0; 0]);
         // Of a clock that was ahead.
         assert_eq!(schedule(Some(100 * MINUTE)).next(), Some(11 * MINUTE));
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_is_forgotten_once_it_is_right() {
+        const YEARS: i64 = 10 * 365 * 24 * 60;
+        let mut schedule = each_minute(Policy::default());
+        assert_eq!(minutes(&schedule.due(MINUTE)), [1]);
+        assert_eq!(schedule.ended(&trigger()), None);
+        // A leap of an hour, or of years, is one run at most.
+        assert_eq!(schedule.due(61 * MINUTE).iter().filter(|due| matches!(due, Due::Run { .. })).count(), 1);
+        assert_eq!(schedule.ended(&trigger()), None);
+        assert_eq!(schedule.due(YEARS * MINUTE).iter().filter(|due| matches!(due, Due::Run { .. })).count(), 1);
+        assert_eq!(schedule.ended(&trigger()), None);
+        assert_eq!(schedule.next(), Some((YEARS + 1) * MINUTE));
+        // An hour back, nothing fires twice; years back, it goes on from there.
+        assert_eq!(minutes(&schedule.due((YEARS - 60) * MINUTE)), [0; 0]);
+        assert_eq!(schedule.next(), Some((YEARS + 1) * MINUTE));
+        assert_eq!(minutes(&schedule.due(62 * MINUTE)), [0; 0]);
+        assert_eq!(schedule.next(), Some(63 * MINUTE));
+        assert_eq!(minutes(&schedule.due(63 * MINUTE)), [63]);
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl Host {
     pub fn new(options: HostOptions) -> Self {
         let HostOptions { isolate, isolation, admission } = options;
         let front = isolate.front.clone();
+        let vital = isolate.watchdog.vital("sweeper");
         let inner = Arc::new(Inner {
             epoch: Instant::now(),
             isolation,
@@ -116,13 +117,13 @@ impl Host {
             retired: parking_lot::Mutex::default(),
         });
         let sweeper = Arc::downgrade(&inner);
-        front.spawn(async move {
+        front.spawn(vital.watch(async move {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 let Some(inner) = sweeper.upgrade() else { return };
                 inner.sweep();
             }
-        });
+        }));
         Self { inner }
     }
 

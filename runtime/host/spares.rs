@@ -31,7 +31,8 @@ impl Spares {
             Arc::new(Self { options, wanted: AtomicUsize::new(wanted), pool: Mutex::default(), taken: Notify::new() });
         if wanted > 0 {
             let filler = Arc::downgrade(&spares);
-            spares.options.front.spawn(async move {
+            let vital = spares.options.watchdog.vital("spare filler");
+            spares.options.front.spawn(vital.watch(async move {
                 loop {
                     let Some(spares) = filler.upgrade() else { return };
                     if !spares.add_one() {
@@ -40,7 +41,7 @@ impl Spares {
                     drop(spares);
                     tokio::time::sleep(REFILL_AFTER).await;
                 }
-            });
+            }));
         }
         spares
     }

@@ -584,7 +584,7 @@ impl Isolate {
             background_failure: None,
         };
         let kind = CallKind::code(invocation.called.as_deref());
-        self.state.invocations.borrow_mut().insert(owner, invocation);
+        self.state.enter(owner, invocation);
         self.sweep_before(deadline);
         self.turn_of(owner, |scope, state, hooks| {
             let [owner_id, body, kind] = [owner, body, kind].map(|id| v8::Integer::new_from_unsigned(scope, id).into());

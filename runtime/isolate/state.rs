@@ -22,6 +22,7 @@ use crate::Outcome;
 use crate::WorkerCode;
 use crate::bodies::OwnedBody;
 use crate::called::CallNumber;
+use crate::clock::Clock;
 use crate::invocation::Invocation;
 use crate::memory::Account;
 use crate::memory::OverLimit;
@@ -31,6 +32,7 @@ use crate::message::Inbox;
 use crate::message::Message;
 use crate::message::PassedThrough;
 use crate::message::Settle;
+use crate::message::Settled;
 use crate::observe::Level;
 use crate::observe::LogRecord;
 use crate::pool::Pool;
@@ -55,7 +57,7 @@ pub struct State {
     pub(crate) resources: Resources,
     pub(crate) timers: RefCell<Timers>,
     /// Milliseconds since the epoch, as JavaScript sees them in this turn.
-    clock_ms: Cell<f64>,
+    clock: Clock,
     pub(crate) current: Cell<Owner>,
     next_id: Cell<u32>,
     /// The engine's own event loop has something to do.
@@ -203,7 +205,7 @@ impl State {
             bodies: RefCell::default(),
             resources: Resources::default(),
             timers: RefCell::default(),
-            clock_ms: Cell::new(now_ms()),
+            clock: Clock::new(),
             current: Cell::new(0),
             next_id: Cell::new(0),
             ambient,
@@ -228,7 +230,7 @@ impl State {
     /// Milliseconds since the epoch. Stands still within a turn.
     #[must_use]
     pub fn clock_ms(&self) -> f64 {
-        self.clock_ms.get()
+        self.clock.ms()
     }
 
     /// The account of the isolate's memory.
@@ -238,7 +240,16 @@ impl State {
     }
 
     pub(crate) fn freeze_clock(&self) {
-        self.clock_ms.set(now_ms());
+        self.clock.tick();
+    }
+
+    /// A new invocation.
+    pub(crate) fn enter(&self, owner: Owner, invocation: Invocation) {
+        let mut invocations = self.invocations.borrow_mut();
+        if invocations.is_empty() {
+            self.clock.forget();
+        }
+        invocations.insert(owner, invocation);
     }
 
     pub(crate) fn next_id(&self) -> u32 {
@@ -313,11 +324,10 @@ impl State {
         F: Future<Output = Settle> + Send + 'static,
     {
         let (id, promise) = self.promise(scope, owner)?;
-        let inbox = self.inbox.clone();
+        let waited = Waited { id, inbox: self.inbox.clone() };
         let task = self.front.spawn(async move {
             let settle = future.await;
-            // The isolate may have ended meanwhile; then nobody waits.
-            let _ = inbox.send(Message::Complete(id, settle));
+            waited.with(settle);
         });
         if let Some(operation) = self.operations.borrow_mut().get_mut(&id) {
             operation.task = Some(task.abort_handle());
@@ -717,8 +727,51 @@ impl State {
     }
 }
 
-fn now_ms() -> f64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0.0, |since| (since.as_secs_f64() * 1000.0).floor())
+/// An operation that somebody waits for: a panic is its end, too.
+struct Waited {
+    id: u32,
+    inbox: Inbox,
+}
+
+// === impl Waited ===
+
+impl Waited {
+    fn with(&self, settle: Settle) {
+        // The isolate may have ended meanwhile; then nobody waits.
+        let _ = self.inbox.send(Message::Complete(self.id, settle));
+    }
+}
+
+impl Drop for Waited {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.with(Box::new(internal_error));
+        }
+    }
+}
+
+/// What a script is told of a mistake of ours.
+fn internal_error<'s>(scope: &mut v8::PinScope<'s, '_>, _state: &State) -> Settled<'s> {
+    match v8::String::new(scope, "internal error") {
+        Some(text) => Err(v8::Exception::error(scope, text)),
+        None => Err(v8::undefined(scope).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_operation_that_panics_settles() {
+        let (inbox, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let waited = Waited { id: 7, inbox };
+        let operation = tokio::spawn(async move {
+            let _held = waited;
+            tokio::task::yield_now().await;
+            panic!("injected");
+        });
+        assert!(operation.await.unwrap_err().is_panic());
+        assert!(matches!(received.recv().await, Some(Message::Complete(7, _))));
+    }
 }

@@ -39,6 +39,8 @@ use crate::handle::Status;
 use crate::interrupt::take_turns;
 use crate::priority::Thread;
 use crate::state::Owner;
+use crate::vital::AbortOnUnwind;
+use crate::vital::Vital;
 
 /// Between two looks at a turn that is past its budget.
 const TICK: Duration = Duration::from_millis(1);
@@ -81,14 +83,18 @@ pub enum Report {
     Stopped(Blamed),
     /// A helper thread of the engine stopped where it could not go on. Isolates may wait for it without end.
     HelperStopped,
+    /// A task of this name, which the process needs as long as it lives, has panicked.
+    Panicked(&'static str),
 }
+
+pub(crate) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
 
 struct Shared {
     epoch: Instant,
     kill_grace: Duration,
     /// For ever: threads that never end write into it.
     blame: &'static BlameTable,
-    report: Box<dyn Fn(Report) + Send + Sync>,
+    report: Reporter,
     slots: Mutex<Vec<Weak<Slot>>>,
     /// When the watchdog looks next, in nanoseconds since `epoch`; `NEVER` while it sleeps until it is notified.
     next_look: AtomicU64,
@@ -206,7 +212,7 @@ impl Watchdog {
             epoch: Instant::now(),
             kill_grace,
             blame: Box::leak(Box::new(blame)),
-            report,
+            report: Arc::from(report),
             slots: Mutex::default(),
             next_look: AtomicU64::new(NEVER),
             armings: AtomicU64::new(0),
@@ -216,6 +222,12 @@ impl Watchdog {
             absent,
         });
         Self { shared }
+    }
+
+    /// For a task or a thread that has to live as long as the process.
+    #[must_use]
+    pub fn vital(&self, name: &'static str) -> Vital {
+        Vital::new(name, Arc::clone(&self.shared.report))
     }
 
     /// How much later than it meant to the watchdog looked at turns that are past their budgets' wall time.
@@ -249,17 +261,6 @@ impl Watchdog {
         });
         self.shared.slots.lock().push(Arc::downgrade(&slot));
         Ok(slot)
-    }
-}
-
-/// Turns run unbounded without the watchdog: its panic is the process's end.
-struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
-        }
     }
 }
 

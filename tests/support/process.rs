@@ -2,7 +2,10 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
@@ -15,6 +18,7 @@ use super::DEADLINE;
 use super::client::Client;
 use super::output::Mark;
 use super::output::Output;
+use super::project::Project;
 
 /// A running process; killed when dropped.
 pub struct Process {
@@ -38,6 +42,39 @@ pub struct Dev {
 /// `holm serve`, listening.
 pub struct Serve {
     pub process: Process,
+}
+
+/// A directory that everybody can read, gone with the test.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("holm-test-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// As a user that limits of the system hold for.
+pub fn unprivileged(program: impl AsRef<OsStr>) -> Command {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program);
+    command
 }
 
 fn holm() -> Command {
@@ -237,6 +274,22 @@ impl Serve {
         let process = Process::spawn(command);
         process.output.wait_for(r#""message":"serving""#);
         Self { process }
+    }
+
+    /// As [`Serve::start`], as a user that limits of the system hold for. Nobody else's files are in its way.
+    pub fn start_unprivileged(project: &Project) -> (Self, Scratch) {
+        let scratch = Scratch::new();
+        let to = scratch.path();
+        for from in [Path::new(env!("CARGO_BIN_EXE_holm")), project.path()] {
+            assert!(Command::new("cp").arg("-r").args([from, to]).status().unwrap().success());
+        }
+        let program = to.join(Path::new(env!("CARGO_BIN_EXE_holm")).file_name().unwrap());
+        let config = to.join(project.path().file_name().unwrap()).join("holm.toml");
+        let mut command = unprivileged(&program);
+        command.arg("serve").arg("--config").arg(config).env("HOLM_LOG_FORMAT", "json").stdin(Stdio::null());
+        let process = Process::spawn(command);
+        process.output.wait_for(r#""message":"serving""#);
+        (Self { process }, scratch)
     }
 
     /// As [`Serve::start`], with the log going elsewhere; its addresses have to be known.

@@ -20,6 +20,9 @@ const CF_CACHE_STATUS: HeaderName = HeaderName::from_static("cf-cache-status");
 /// The directive that says: keep it, without the cookies.
 const PRIVATE_COOKIES: &str = "private=set-cookie";
 
+/// How far the clocks that a response was kept and is looked for by may be apart.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// Why a response can never be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, deno_error::JsError)]
 #[class(type)]
@@ -122,9 +125,14 @@ fn selecting(request: &HeaderMap, name: &HeaderName) -> Vec<u8> {
     values.join(&b", "[..])
 }
 
-/// What `request` gets of a kept response. `None`: it is stale, or was kept for another request.
+/// What `request` gets of a kept response. `None`: it is stale, was kept for another request, or in a future that the clock has
+/// been set back from, so that nobody knows how old it is.
 pub fn serve(kept: &CachedResponse, request: &HeaderMap, now: SystemTime) -> Option<Served> {
-    if now >= kept.fresh_until || kept.vary.iter().any(|(name, value)| selecting(request, name) != *value) {
+    let is_of_the_future = kept.stored.duration_since(now).is_ok_and(|ahead| ahead > CLOCK_SKEW);
+    if is_of_the_future
+        || now >= kept.fresh_until
+        || kept.vary.iter().any(|(name, value)| selecting(request, name) != *value)
+    {
         return None;
     }
     let mut headers = kept.headers.clone();
@@ -253,6 +261,17 @@ mod tests {
         ] {
             assert_eq!(fresh_seconds(fields), seconds, "{fields:?}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nothing_fresher() {
+        let kept = kept(200, &[("cache-control", "max-age=60")]).unwrap();
+        let at = |time| serve(&kept, &HeaderMap::new(), time).is_some();
+        let second = Duration::from_secs(1);
+        assert!(at(now()) && at(now() + 59 * second) && !at(now() + 60 * second));
+        // Clocks of two processes, or a small correction.
+        assert!(at(now() - 5 * second));
+        assert!(!at(now() - 3_600 * second) && !at(SystemTime::UNIX_EPOCH));
     }
 
     #[test]
