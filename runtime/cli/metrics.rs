@@ -3,6 +3,7 @@
 //! Both are put together when they are asked for, from counters that others keep. Neither shows what a tenant wrote: names and
 //! codes only.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -15,6 +16,7 @@ use holm_isolate::Census;
 use holm_isolate::Phase;
 use holm_isolate::Status;
 use holm_isolate::Watchdog;
+use holm_metrics::Elsewhere;
 use holm_metrics::Kind;
 use holm_metrics::Labelled;
 use holm_metrics::Page;
@@ -27,6 +29,7 @@ use serde_json::json;
 
 use super::cron::Crons;
 use super::log;
+use super::private::Privates;
 
 /// Everything that is shown of a server.
 pub(super) struct Metrics {
@@ -38,6 +41,9 @@ pub(super) struct Metrics {
     pub(super) certificates: Option<Arc<CertStore>>,
     pub(super) ledger: Option<Arc<UsageLedger>>,
     pub(super) processes: Arc<Processes>,
+    /// Whose numbers are kept in processes of their own.
+    pub(super) privates: Privates,
+    pub(super) elsewhere: Elsewhere,
     pub(super) crons: Crons,
     pub(super) started: SystemTime,
 }
@@ -71,19 +77,13 @@ impl Processes {
 // === impl Metrics ===
 
 impl Pages for Metrics {
-    fn metrics(&self) -> String {
-        let mut page = Page::default();
-        self.process(&mut page);
-        self.door(&mut page);
-        self.isolates(&mut page);
-        self.queues(&mut page);
-        if self.ledger.is_none() {
-            self.registry.forget_unused();
-        }
-        let workers = self.registry.all();
-        requests(&mut page, &workers);
-        starts(&mut page, &workers);
-        page.into_text()
+    fn metrics(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(async {
+            for (tenant, counts) in self.privates.counts().await {
+                self.elsewhere.tell(&tenant, counts);
+            }
+            self.page()
+        })
     }
 
     fn crons(&self) -> Value {
@@ -146,6 +146,21 @@ fn seconds_since_epoch(time: SystemTime) -> f64 {
 }
 
 impl Metrics {
+    fn page(&self) -> String {
+        let mut page = Page::default();
+        self.process(&mut page);
+        self.door(&mut page);
+        self.isolates(&mut page);
+        self.queues(&mut page);
+        if self.ledger.is_none() {
+            self.registry.forget_unused();
+        }
+        let workers = self.elsewhere.with(&self.registry);
+        requests(&mut page, &workers);
+        starts(&mut page, &workers);
+        page.into_text()
+    }
+
     fn process(&self, page: &mut Page) {
         page.family(Kind::Gauge, "holm_build_info", "The version that runs.")
             .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);

@@ -5,7 +5,8 @@
 //! On it they speak HTTP/2, one stream per event: what the door has found out about a request goes in one header, and so does
 //! what the process tells beside the answer. Neither name reaches the door from a client, nor passes it from a worker.
 //!
-//! The process that runs the worker counts its invocations and writes their lines; the one that serves counts the bytes.
+//! The process that runs the worker counts its invocations and writes their lines; the one that serves counts the bytes, and
+//! asks for the counts when somebody asks it.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,6 +31,9 @@ use holm_isolate::Outcome;
 use holm_isolate::RequestId;
 use holm_isolate::Scheduled;
 use holm_isolate::Ticket;
+use holm_isolate::Watchdog;
+use holm_metrics::Registry;
+use holm_metrics::RemoteCounts;
 use holm_supervisor::Link;
 use holm_supervisor::Tenant;
 use http::HeaderMap;
@@ -40,6 +44,8 @@ use http::Request;
 use http::Response;
 use http_body::Frame;
 use http_body::SizeHint;
+use http_body_util::BodyExt as _;
+use http_body_util::Limited;
 use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
@@ -50,8 +56,16 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::process::Process;
+
 const EVENT: HeaderName = HeaderName::from_static("x-holm-event");
 const TOLD: HeaderName = HeaderName::from_static("x-holm-told");
+/// Where the counts are; events are sent elsewhere.
+const COUNTS: &str = "/counts";
+/// How long somebody who asks for metrics waits for a tenant's process; its counts are then those of the time before.
+const COUNTS_WAIT: Duration = Duration::from_millis(500);
+/// Bytes of all counts of one process.
+const COUNTS_BYTES: usize = 16 << 20;
 /// Both ends are ours, and the door has bounded what comes: these only have to be large enough.
 const STREAMS: u32 = 1 << 16;
 const HEADER_BYTES: u32 = 4 << 20;
@@ -114,7 +128,8 @@ struct Shared {
     /// Most servers have none: then no request looks further.
     any: AtomicBool,
     links: RwLock<HashMap<Tenant, Option<SendRequest<Body>>>>,
-    parent: Option<Link>,
+    /// Without a parent nobody runs elsewhere.
+    parent: Option<(Link, Watchdog)>,
 }
 
 /// A tenant that runs elsewhere; `None` while its process is not there.
@@ -123,10 +138,10 @@ pub(super) struct Elsewhere(Option<SendRequest<Body>>);
 // === impl Privates ===
 
 impl Privates {
-    pub(super) fn new(tenants: Vec<Tenant>, parent: Link) -> Self {
+    pub(super) fn new(tenants: Vec<Tenant>, parent: Link, watchdog: Watchdog) -> Self {
         let any = AtomicBool::new(!tenants.is_empty());
         let links = tenants.into_iter().map(|tenant| (tenant, None)).collect();
-        Self { shared: Arc::new(Shared { any, links: RwLock::new(links), parent: Some(parent) }) }
+        Self { shared: Arc::new(Shared { any, links: RwLock::new(links), parent: Some((parent, watchdog)) }) }
     }
 
     /// From now on this tenant's workers run elsewhere.
@@ -157,12 +172,15 @@ impl Privates {
         };
         self.shared.links.write().insert(tenant.clone(), Some(sender));
         let privates = self.clone();
-        tokio::spawn(async move {
+        let connected = async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%tenant, %error, "the connection to the tenant's process ended");
             }
             privates.disconnect(&tenant);
-        });
+        };
+        if let Some((_, watchdog)) = &self.shared.parent {
+            tokio::spawn(watchdog.vital("connection to a tenant's process").watch(connected));
+        }
     }
 
     /// A connection has ended; perhaps there is another one already.
@@ -171,10 +189,30 @@ impl Privates {
             && link.as_ref().is_some_and(SendRequest::is_closed)
         {
             *link = None;
-            if let Some(parent) = &self.shared.parent {
+            if let Some((parent, _)) = &self.shared.parent {
                 parent.disconnected(tenant.clone());
             }
         }
+    }
+
+    /// What the processes of tenants have counted; of one that does not answer in time, nothing.
+    pub(super) async fn counts(&self) -> Vec<(String, RemoteCounts)> {
+        let links: Vec<_> = {
+            let links = self.shared.links.read();
+            links.iter().filter_map(|(tenant, link)| Some((tenant.0.clone(), link.clone()?))).collect()
+        };
+        let mut asked: JoinSet<Option<(String, RemoteCounts)>> = links
+            .into_iter()
+            .map(|(tenant, link)| async move {
+                let counts = tokio::time::timeout(COUNTS_WAIT, counts(link)).await.ok()??;
+                Some((tenant, counts))
+            })
+            .collect();
+        let mut all = Vec::new();
+        while let Some(told) = asked.join_next().await {
+            all.extend(told.ok().flatten());
+        }
+        all
     }
 
     /// Where the worker runs, if not here.
@@ -231,6 +269,15 @@ impl Elsewhere {
     }
 }
 
+/// `None`: the process has gone, or is of another build.
+async fn counts(mut link: SendRequest<Body>) -> Option<RemoteCounts> {
+    let mut request = Request::new(Body::Empty);
+    *request.uri_mut() = http::Uri::from_static("http://private/counts");
+    let body = link.send_request(request).await.ok()?.into_body();
+    let bytes = Limited::new(body, COUNTS_BYTES).collect().await.ok()?.to_bytes();
+    serde_json::from_slice(&bytes).ok()
+}
+
 fn crashed() -> Failure {
     Failure::new(Outcome::WorkerCrashed, "The process that runs the worker crashed; it is being replaced.")
 }
@@ -246,13 +293,14 @@ pub(super) struct Connections {
 // === impl Connections ===
 
 impl Connections {
-    pub(super) fn serve(&mut self, stream: UnixStream, host: Host) {
+    pub(super) fn serve(&mut self, stream: UnixStream, process: &Process) {
+        let (host, registry) = (process.host.clone(), Arc::clone(&process.registry));
         let mut drain = self.drain.subscribe();
         let drained = async move {
             let _ = drain.wait_for(|drains| *drains).await;
         };
         self.running.spawn(async move {
-            if let Err(error) = serve(stream, host, drained).await {
+            if let Err(error) = serve(stream, host, registry, drained).await {
                 tracing::debug!(%error, "the connection from the serving process failed");
             }
         });
@@ -271,12 +319,23 @@ impl Default for Connections {
 }
 
 /// Answers the events of one connection until its other end, or the drain, ends it.
-async fn serve(stream: UnixStream, host: Host, drain: impl Future<Output = ()>) -> anyhow::Result<()> {
+async fn serve(
+    stream: UnixStream,
+    host: Host,
+    registry: Arc<Registry>,
+    drain: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     stream.set_nonblocking(true)?;
     let stream = TokioIo::new(tokio::net::UnixStream::from_std(stream)?);
-    let service = service_fn(move |request| {
-        let host = host.clone();
-        async move { Ok::<_, Infallible>(answer(&host, request).await) }
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let (host, registry) = (host.clone(), Arc::clone(&registry));
+        async move {
+            if request.uri().path() == COUNTS {
+                let counts = serde_json::to_vec(&RemoteCounts::of(&registry)).unwrap_or_default();
+                return Ok::<_, Infallible>(Response::new(Body::Bytes(counts.into())));
+            }
+            Ok(answer(&host, request).await)
+        }
     });
     let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .max_concurrent_streams(STREAMS)

@@ -19,9 +19,11 @@ use holm_front::Front;
 use holm_front::Shutdown;
 use holm_front::Transport;
 use holm_front::admin;
+use holm_isolate::AbortOnUnwind;
 use holm_isolate::BlameTable;
 use holm_isolate::OnCrash;
 use holm_isolate::WatchdogOptions;
+use holm_metrics::Elsewhere;
 use holm_metrics::LedgerOptions;
 use holm_metrics::UsageLedger;
 use holm_stores::fetch::OwnListeners;
@@ -179,14 +181,14 @@ fn serve(args: &ServeArgs, config: ServerConfig, adopted: Option<Adopted>) -> Re
     let processes = Arc::new(Processes::default());
     processes.tell(parent::process_counts(counts));
     runtime.block_on(async {
-        tokio::spawn(superior::report_to_parent(reports, link.clone()));
+        tokio::spawn(AbortOnUnwind.watch(superior::report_to_parent(reports, link.clone())));
         tokio::spawn(link.clone().beat());
         let mut superior = Superior::parent(link.clone()).map_err(failure)?;
         let watch = watch_config(args);
         let (site, certificates) = load(&config, &process, &role).await?;
         let ledger = start_ledger(&config, &process).map_err(|text| (text, Exit::Failure))?;
         link.loaded(config.drain);
-        let privates = Privates::new(private, link);
+        let privates = Privates::new(private, link, process.watchdog.clone());
         let waiting = await_listeners(&mut superior, &privates, &processes, process.outbound.own_listeners());
         let Some(opened) = waiting.await else { return Ok(Exit::Ok) };
         let listeners = Listeners::of(opened.listeners).map_err(failure)?;
@@ -220,7 +222,7 @@ async fn serve_alone(
     reports: Reports,
 ) -> Result<Exit, Failed> {
     let (poison, poisoned) = mpsc::unbounded_channel();
-    tokio::spawn(superior::report_to_self(reports, config.limits.stuck_threads, poison));
+    tokio::spawn(AbortOnUnwind.watch(superior::report_to_self(reports, config.limits.stuck_threads, poison)));
     let watch = watch_config(args);
     let (site, certificates) = load(&config, &process, &Role::Serving).await?;
     let listeners = parent::bind(&config.listen).await.map_err(|text| (format!("error: {text}"), Exit::Unavailable))?;
@@ -289,7 +291,8 @@ fn start_ledger(config: &ServerConfig, process: &Process) -> Result<Option<Arc<U
     let Some(usage) = &config.usage else { return Ok(None) };
     let options =
         LedgerOptions { path: usage.path.clone(), interval: usage.interval, rotate_bytes: usage.rotate_bytes };
-    let ledger = UsageLedger::start(options, Arc::clone(&process.registry)).map_err(|error| {
+    let vital = process.watchdog.vital("usage ledger");
+    let ledger = UsageLedger::start(options, Arc::clone(&process.registry), vital).map_err(|error| {
         format!("error: the usage ledger {} cannot be opened: {error}; change [usage] path", usage.path.display())
     })?;
     Ok(Some(Arc::new(ledger)))
@@ -367,7 +370,8 @@ impl Server<'_> {
             Some(listener) => {
                 tracing::info!(address = %listener.local_addr()?, "admin listening");
                 let pages = Arc::new(self.metrics(Arc::clone(front.counters()), crons.clone()));
-                Some(tokio::spawn(admin::serve(listener, admin::router(ready, pages), admin_signal)))
+                let vital = self.process.watchdog.vital("admin listener");
+                Some(tokio::spawn(vital.watch(admin::serve(listener, admin::router(ready, pages), admin_signal))))
             }
             None => None,
         };
@@ -391,7 +395,8 @@ impl Server<'_> {
                 let stopped = async {
                     let _ = stopped.await;
                 };
-                Some(tokio::spawn(crons.clone().run(stopped)))
+                let vital = self.process.watchdog.vital("scheduler");
+                Some(tokio::spawn(vital.watch(crons.clone().run(stopped))))
             }
             Role::Private(_) => None,
         };
@@ -430,6 +435,8 @@ impl Server<'_> {
             certificates: self.certificates.clone(),
             ledger: self.ledger.clone(),
             processes: Arc::clone(&self.processes),
+            privates: self.privates.clone(),
+            elsewhere: Elsewhere::default(),
             crons,
             started: SystemTime::now(),
         }
@@ -462,7 +469,7 @@ impl Server<'_> {
                     Order::Reload => self.reload("SIGHUP", crons).await,
                     Order::Connect(tenant, stream) => match self.role {
                         Role::Serving => self.privates.connect(tenant, stream).await,
-                        Role::Private(_) => self.connections.serve(stream, self.process.host.clone()),
+                        Role::Private(_) => self.connections.serve(stream, &self.process),
                     },
                     Order::Seclude(tenant) => self.privates.seclude(tenant),
                     Order::Own(Own { serving, admin }) => self.process.outbound.own_listeners().set(serving, admin),

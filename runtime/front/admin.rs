@@ -1,6 +1,7 @@
 //! The admin listener: what operators and their tools ask about the process. It is reachable from the machine itself only,
 //! which the config checks before anything is bound; what this module refuses is a browser that was led there.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -28,8 +29,8 @@ use crate::shutdown::ShutdownSignal;
 
 /// What is shown of a server.
 pub trait Pages: Send + Sync + 'static {
-    /// `/metrics`, in Prometheus' text format.
-    fn metrics(&self) -> String;
+    /// `/metrics`, in Prometheus' text format. It may ask other processes.
+    fn metrics(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>>;
 
     /// `/workers`.
     fn workers(&self) -> serde_json::Value;
@@ -51,7 +52,7 @@ pub fn router(serving: ShutdownSignal, pages: Arc<dyn Pages>) -> Router {
 }
 
 async fn metrics(State(pages): State<Arc<dyn Pages>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, Page::CONTENT_TYPE)], pages.metrics())
+    ([(header::CONTENT_TYPE, Page::CONTENT_TYPE)], pages.metrics().await)
 }
 
 async fn workers(State(pages): State<Arc<dyn Pages>>) -> impl IntoResponse {

@@ -91,6 +91,10 @@ impl Labelled {
             .map(|(_, pair)| pair)
     }
 
+    pub(crate) fn counters(&self) -> &[Counter] {
+        &self.counters
+    }
+
     /// All of them together.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -122,6 +126,10 @@ impl Histogram {
             count.increment();
         }
         self.sum_ns.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn counters(&self) -> impl Iterator<Item = &Counter> {
+        self.counts.iter().chain([&self.sum_ns])
     }
 
     /// The bounds with the count of everything up to each, as Prometheus has it.

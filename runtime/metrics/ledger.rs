@@ -87,18 +87,20 @@ enum Wish {
 // === impl UsageLedger ===
 
 impl UsageLedger {
-    /// Opens the file and starts the thread.
+    /// Opens the file and starts the thread, which holds `held` as long as it lives.
     ///
     /// # Errors
     /// When the file cannot be opened for writing, or the system refuses the thread.
-    pub fn start(options: LedgerOptions, registry: Arc<Registry>) -> io::Result<Self> {
+    pub fn start(options: LedgerOptions, registry: Arc<Registry>, held: impl Send + 'static) -> io::Result<Self> {
         let interval = options.interval;
         let mut book = Book::new(options, registry);
         book.open()?;
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
-        let thread =
-            std::thread::Builder::new().name("ledger".to_owned()).spawn(move || of_thread.run(book, interval))?;
+        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
+            let _held = held;
+            of_thread.run(book, interval);
+        })?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -494,7 +496,7 @@ mod tests {
         let directory = Directory::new("end");
         let registry = registry();
         let options = directory.book(&registry, u64::MAX).options;
-        let ledger = UsageLedger::start(options, Arc::clone(&registry)).unwrap();
+        let ledger = UsageLedger::start(options, Arc::clone(&registry), ()).unwrap();
         registry.worker("t", "w").requests.increment(0);
         ledger.stop();
         assert_eq!(directory.requests(), 1);
@@ -505,6 +507,6 @@ mod tests {
         let directory = Directory::new("nowhere");
         let mut options = directory.book(&registry(), u64::MAX).options;
         options.path = directory.0.join("no/such/directory/usage.jsonl");
-        assert!(UsageLedger::start(options, registry()).is_err());
+        assert!(UsageLedger::start(options, registry(), ()).is_err());
     }
 }

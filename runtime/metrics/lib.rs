@@ -5,6 +5,7 @@
 //! and may take its time. This crate knows neither HTTP nor the engine; who counts what is decided by its callers.
 
 mod cells;
+mod elsewhere;
 mod ledger;
 mod page;
 mod stats;
@@ -13,6 +14,9 @@ pub use cells::Counter;
 pub use cells::Gauge;
 pub use cells::Histogram;
 pub use cells::Labelled;
+pub use elsewhere::Elsewhere;
+pub use elsewhere::RemoteCounts;
+pub use elsewhere::WorkerCounts;
 pub use ledger::LedgerHealth;
 pub use ledger::LedgerOptions;
 pub use ledger::UsageLedger;

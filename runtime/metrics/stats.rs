@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::Counter;
 use crate::Histogram;
 use crate::Labelled;
+use crate::WorkerCounts;
 
 /// Wall time of requests: from what memory answers to what waits for the world.
 const WALL: &[Duration] = &[
@@ -229,6 +230,35 @@ impl WorkerStats {
         }
     }
 
+    fn counters(&self) -> impl Iterator<Item = &Counter> {
+        let Self { requests, wall, queue_wait, evictions, sheds, .. } = self;
+        let single = [
+            &self.cpu_ns,
+            &self.subrequests,
+            &self.bytes_in,
+            &self.bytes_out,
+            &self.starts,
+            &self.start_failures,
+            &self.growths,
+            &self.back_offs,
+            &self.passed_through,
+        ];
+        let labelled = [requests, evictions, sheds].into_iter().flat_map(Labelled::counters);
+        single.into_iter().chain(labelled).chain(wall.counters()).chain(queue_wait.counters())
+    }
+
+    /// Everything that is counted, for another process.
+    #[must_use]
+    pub fn counts(&self) -> WorkerCounts {
+        let counts = self.counters().map(Counter::get).collect();
+        WorkerCounts { tenant: self.tenant.clone(), worker: self.worker.clone(), counts }
+    }
+
+    /// Counts in their order: [`WorkerStats::counts`].
+    pub(crate) fn add(&self, counts: &[u64]) {
+        self.counters().zip(counts).for_each(|(counter, count)| counter.add(*count));
+    }
+
     /// What came since the last call.
     pub(crate) fn take_delta(&self) -> Totals {
         let mut recorded = self.recorded.lock();
@@ -275,12 +305,15 @@ impl Registry {
     #[must_use]
     pub fn worker(&self, tenant: &str, worker: &str) -> Arc<WorkerStats> {
         let mut workers = self.workers.lock();
-        let entry = workers.entry((tenant.to_owned(), worker.to_owned())).or_insert_with(|| Entry {
-            stats: Arc::new(WorkerStats::new(tenant, worker, self.outcomes)),
-            unused: None,
-        });
+        let entry = workers
+            .entry((tenant.to_owned(), worker.to_owned()))
+            .or_insert_with(|| Entry { stats: Arc::new(self.blank(tenant, worker)), unused: None });
         entry.unused = None;
         Arc::clone(&entry.stats)
+    }
+
+    pub(crate) fn blank(&self, tenant: &str, worker: &str) -> WorkerStats {
+        WorkerStats::new(tenant, worker, self.outcomes)
     }
 
     /// All of them, by tenant and name.

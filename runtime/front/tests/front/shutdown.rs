@@ -80,8 +80,8 @@ async fn what_is_not_done_by_the_end_of_the_drain_is_dropped() {
 struct NoPages;
 
 impl admin::Pages for NoPages {
-    fn metrics(&self) -> String {
-        "numbers 1\n".to_owned()
+    fn metrics(&self) -> std::pin::Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(std::future::ready("numbers 1\n".to_owned()))
     }
 
     fn workers(&self) -> serde_json::Value {
