@@ -36,6 +36,9 @@ const PATIENCE_WITH_ENDING: Duration = Duration::from_secs(2);
 /// An isolate that its worker can do without ends after this long without invocations, if it is not idle for too long before.
 const SUPERFLUOUS: Duration = Duration::from_secs(10);
 
+/// While isolates end all the time, what they leave behind is given back this often.
+const GIVE_BACK_AFTER: Duration = Duration::from_secs(30);
+
 /// Bounds on all isolates of a host.
 #[derive(Clone, Copy, Debug)]
 pub struct Isolation {
@@ -95,6 +98,8 @@ pub(crate) struct Inner {
     isolates: Arc<seats::Seats>,
     /// Those of them that take no new invocation and still run.
     retired: parking_lot::Mutex<Vec<Arc<Running>>>,
+    /// When the first isolate ended whose memory may still be the allocator's.
+    ended_since: parking_lot::Mutex<Option<Instant>>,
 }
 
 // === impl Host ===
@@ -115,6 +120,7 @@ impl Host {
             starts: Gate::new(admission.starts, admission.start_queue),
             isolates: seats::Seats::new(isolation.isolates),
             retired: parking_lot::Mutex::default(),
+            ended_since: parking_lot::Mutex::default(),
         });
         let sweeper = Arc::downgrade(&inner);
         front.spawn(vital.watch(async move {
@@ -253,6 +259,17 @@ impl Inner {
         retired.len() < before
     }
 
+    /// Whether free memory goes back to the system now, which makes all threads wait for some milliseconds: once no more
+    /// isolates end, or after a while in which some always do.
+    fn is_time_to_give_back(&self, some_ended: bool) -> bool {
+        let mut ended_since = self.ended_since.lock();
+        if some_ended {
+            return ended_since.get_or_insert_with(Instant::now).elapsed() >= GIVE_BACK_AFTER
+                && ended_since.take().is_some();
+        }
+        ended_since.take().is_some()
+    }
+
     // --- room for a new isolate
 
     /// Seats for an isolate that is about to start. Where there is no room, the least recently used idle isolate ends.
@@ -328,7 +345,7 @@ impl Inner {
 
     /// Ends what has been idle for too long, and the least recently used while all isolates together hold too much.
     fn sweep(&self) {
-        if self.forget_ended() {
+        if self.is_time_to_give_back(self.forget_ended()) {
             // What an isolate leaves behind stays with the allocator of its thread otherwise.
             tokio::task::spawn_blocking(holm_isolate::give_back_memory);
         }

@@ -6,9 +6,12 @@
 //! turns; any other, once a turn has lasted for longer than a quantum. Who has one keeps it over its turns, until it has
 //! nothing to do, or for a quantum while others wait; the next is the one whose tenant has used the least lately.
 //!
+//! Whoever is busy also lets all others go first: where the process may undo it, with a scheduling policy that gives it what
+//! nobody else wants; otherwise with a longer time slice, which needs no privilege and does less.
+//!
 //! A turn that is to give up its core, or needs one, is interrupted where the engine can be, and its thread waits within the
 //! turn: that takes no CPU time, so it is charged to nobody. A turn of a native function that the engine cannot interrupt
-//! loses its core all the same after a while, so that nobody waits for it. Everything here works without privileges.
+//! loses its core all the same after a while, so that nobody waits for it.
 
 use std::sync::Arc;
 use std::sync::LazyLock;
@@ -23,13 +26,19 @@ use std::time::Instant;
 use parking_lot::Condvar;
 use parking_lot::Mutex;
 
-use crate::cpu;
+use crate::cpu::thread_cpu_ns;
+use crate::priority;
+use crate::priority::Thread;
 
 /// How long a turn may last before it needs a core, and how long a core is kept while others wait.
 pub(crate) const QUANTUM: Duration = Duration::from_millis(5);
 
 /// A core that was asked for so long ago is given to another one, although the turn that has it goes on.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A thread that lets all others go first and has had less than a quarter of a core for so long does not any more: something
+/// else keeps the machine busy, and it may hold what others need.
+const STARVING: Duration = Duration::from_millis(50);
 
 /// What [`Recent`] counts from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -42,6 +51,10 @@ struct Shared {
     state: Mutex<State>,
     /// The length of `State::waiting`, to be read without the lock.
     waiting: AtomicUsize,
+    /// What a tenant may have used lately and be quiet, in nanoseconds.
+    bound_ns: AtomicU64,
+    /// Who lets others go first may be scheduled as `SCHED_IDLE`.
+    demotes: bool,
 }
 
 struct State {
@@ -60,11 +73,13 @@ pub struct Recent {
 /// One isolate's thread, as it competes for cores.
 pub(crate) struct Runner {
     cores: Cores,
+    thread: Thread,
     /// The tenant's; none while the isolate is blank.
     recent: OnceLock<Arc<Recent>>,
     has_core: AtomicBool,
-    /// Since when, in nanoseconds.
+    /// Since when, in nanoseconds, and what the thread's CPU clock said then.
     since_ns: AtomicU64,
+    since_cpu_ns: AtomicU64,
     given: Condvar,
     /// The number of the turn that runs or ran last.
     turn: AtomicU64,
@@ -82,12 +97,14 @@ impl Cores {
     /// So many cores as the machine has.
     #[must_use]
     pub fn of_this_machine() -> Self {
-        Self::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self::new(cores, priority::can_restore())
     }
 
-    fn new(free: usize) -> Self {
+    fn new(free: usize, demotes: bool) -> Self {
         let state = Mutex::new(State { free, waiting: Vec::new() });
-        Self(Arc::new(Shared { state, waiting: AtomicUsize::new(0) }))
+        let bound_ns = AtomicU64::new(Recent::BUSY_NS);
+        Self(Arc::new(Shared { state, waiting: AtomicUsize::new(0), bound_ns, demotes }))
     }
 
     /// Isolates that wait for a core.
@@ -112,6 +129,8 @@ impl Shared {
             next.given.notify_one();
         }
         self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+        let used = state.waiting.iter().map(|waiting| waiting.used(now));
+        self.bound_ns.store(Recent::bound(used), Ordering::Relaxed);
     }
 }
 
@@ -135,8 +154,11 @@ impl Recent {
         Self::at(self.word.load(Ordering::Relaxed), now_ns)
     }
 
-    fn is_busy(&self, now_ns: u64) -> bool {
-        self.used(now_ns) > Self::BUSY_NS
+    /// What a tenant may have used and be quiet while tenants wait that have used so much. Where there are many, each gets
+    /// little: a tenant that has had nearly as much as those that wait is one of them.
+    fn bound(waiting: impl Iterator<Item = u64>) -> u64 {
+        let (count, used) = waiting.fold((0, 0_u64), |(count, sum), used| (count + 1, sum.saturating_add(used)));
+        used.checked_div(count).map_or(Self::BUSY_NS, |mean| (mean / 4 * 3).min(Self::BUSY_NS))
     }
 
     /// The word of a time, moved on from an earlier one, with `more` used.
@@ -165,12 +187,15 @@ impl Recent {
 // === impl Runner ===
 
 impl Runner {
+    /// The calling thread's.
     pub(crate) fn new(cores: Cores) -> Arc<Self> {
         Arc::new(Self {
             cores,
+            thread: Thread::current(),
             recent: OnceLock::new(),
             has_core: AtomicBool::new(false),
             since_ns: AtomicU64::new(0),
+            since_cpu_ns: AtomicU64::new(0),
             given: Condvar::new(),
             turn: AtomicU64::new(0),
             charged_ns: AtomicU64::new(0),
@@ -201,7 +226,7 @@ impl Runner {
             }
             return;
         }
-        let is_busy = self.recent.get().is_some_and(|recent| recent.is_busy(now));
+        let is_busy = self.used(now) > self.cores.0.bound_ns.load(Ordering::Relaxed);
         self.let_others_first(is_busy);
         if is_busy {
             self.take_core();
@@ -213,11 +238,12 @@ impl Runner {
         self.charge(used_ns.saturating_sub(self.charged_ns.swap(0, Ordering::Relaxed)));
     }
 
-    /// Nothing is left to do.
+    /// Nothing is left to do. The thread wakes up as any other, whoever it wakes up for.
     pub(crate) fn rest(&self) {
         if self.has_core.load(Ordering::Relaxed) {
             self.give_back();
         }
+        self.let_others_first(false);
     }
 
     /// The turn may be asked again. Answers whether it is the one that was asked, which may be over.
@@ -246,9 +272,20 @@ impl Runner {
     }
 
     /// Whoever wakes up, of the threads that behave, runs at once instead of this one.
-    pub(crate) fn let_others_first(&self, lets: bool) {
-        if self.lets_others_first.swap(lets, Ordering::Relaxed) != lets {
-            cpu::set_slice(lets.then_some(cpu::LONG_SLICE));
+    fn let_others_first(&self, lets: bool) {
+        if self.lets_others_first.swap(lets, Ordering::Relaxed) == lets {
+            return;
+        }
+        match (self.cores.0.demotes, lets) {
+            (false, _) => priority::set_slice(lets.then_some(priority::LONG_SLICE)),
+            (true, false) => {
+                self.thread.restore();
+            }
+            (true, true) => {
+                self.thread.demote();
+                // Whoever waits already was not asked again.
+                priority::yield_now();
+            }
         }
     }
 
@@ -285,6 +322,7 @@ impl Runner {
         state.waiting.push(Arc::clone(self));
         self.cores.0.hand_on(state);
         self.wait(state);
+        self.since_cpu_ns.store(thread_cpu_ns(), Ordering::Relaxed);
     }
 
     fn wait(&self, state: &mut parking_lot::MutexGuard<'_, State>) {
@@ -318,6 +356,18 @@ impl Runner {
     /// It waits for a core, so its turn uses no CPU time.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waits.load(Ordering::Relaxed)
+    }
+
+    /// The watchdog's look at a thread that runs and has used so much CPU time since it began.
+    pub(crate) fn relieve(&self, cpu_ns: u64) {
+        if !self.cores.0.demotes || !self.lets_others_first.load(Ordering::Relaxed) {
+            return;
+        }
+        let had = Duration::from_nanos(cpu_ns.saturating_sub(self.since_cpu_ns.load(Ordering::Relaxed)));
+        let lasted = self.has_had_it_for(now_ns());
+        if lasted >= STARVING && had < lasted / 4 && self.lets_others_first.swap(false, Ordering::Relaxed) {
+            self.thread.restore();
+        }
     }
 
     /// The watchdog's look at a turn that lasts. Answers whether the engine is to be interrupted.
@@ -379,7 +429,6 @@ mod tests {
             [0, 1, 2, 3].map(|lives| recent.used(now + lives * half_life)),
             [100 * MS, 50 * MS, 25 * MS, 12_500_000]
         );
-        assert!(recent.is_busy(now) && !recent.is_busy(now + 2 * half_life));
         recent.charge(now + 2 * half_life, 5 * MS);
         assert_eq!(recent.used(now + 2 * half_life), 30 * MS);
         assert_eq!(recent.used(now + 100 * half_life), 0);
@@ -394,8 +443,31 @@ mod tests {
     }
 
     #[test]
+    fn who_is_busy_depends_on_those_that_wait() {
+        assert_eq!(Recent::bound(std::iter::empty()), Recent::BUSY_NS);
+        assert_eq!(Recent::bound([400 * MS, 800 * MS].into_iter()), Recent::BUSY_NS, "never more than alone");
+        assert_eq!(Recent::bound([10 * MS, 30 * MS].into_iter()), 15 * MS);
+        let cores = Cores::new(1, false);
+        let (first, second, third) = (runner(&cores, &busy(100)), runner(&cores, &busy(80)), runner(&cores, &busy(30)));
+        first.enter();
+        let waiting = std::thread::spawn({
+            let second = Arc::clone(&second);
+            move || second.enter()
+        });
+        wait_for(|| second.is_waiting());
+        third.enter();
+        assert!(
+            !third.lets_others_first.load(Ordering::Relaxed),
+            "quiet: it has had less than half of what others have"
+        );
+        first.rest();
+        waiting.join().unwrap();
+        second.rest();
+    }
+
+    #[test]
     fn a_quiet_tenant_needs_no_core_and_a_busy_one_waits_for_it() {
-        let cores = Cores::new(1);
+        let cores = Cores::new(1, false);
         let first = runner(&cores, &busy(100));
         first.enter();
         let quiet = runner(&cores, &Arc::default());
@@ -418,7 +490,7 @@ mod tests {
 
     #[test]
     fn the_tenant_that_has_used_the_least_is_next() {
-        let cores = Cores::new(1);
+        let cores = Cores::new(1, false);
         let holder = runner(&cores, &busy(100));
         holder.enter();
         let (order, seen) = std::sync::mpsc::channel();
@@ -443,7 +515,7 @@ mod tests {
 
     #[test]
     fn a_turn_that_lasts_is_asked_once_and_takes_a_core() {
-        let cores = Cores::new(1);
+        let cores = Cores::new(1, false);
         let runner = runner(&cores, &Arc::default());
         runner.enter();
         assert!(runner.look() && !runner.look());
@@ -457,7 +529,7 @@ mod tests {
 
     #[test]
     fn an_interrupt_that_comes_too_late_asks_nothing_of_the_next_turn() {
-        let cores = Cores::new(1);
+        let cores = Cores::new(1, false);
         let runner = runner(&cores, &Arc::default());
         runner.enter();
         assert!(runner.look());
@@ -470,7 +542,7 @@ mod tests {
 
     #[test]
     fn after_a_quantum_a_core_goes_to_whoever_waits() {
-        let cores = Cores::new(1);
+        let cores = Cores::new(1, false);
         let first = runner(&cores, &busy(300));
         first.enter();
         let second = runner(&cores, &busy(100));
@@ -495,7 +567,7 @@ mod tests {
     fn whatever_the_watchdog_takes_and_when_everybody_gets_a_core_again() {
         const THREADS: usize = 6;
         const TURNS: usize = 400;
-        let cores = Cores::new(2);
+        let cores = Cores::new(2, false);
         let runners: Vec<_> = (0..THREADS).map(|_| runner(&cores, &busy(1_000_000))).collect();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -532,7 +604,7 @@ mod tests {
 
     #[test]
     fn a_core_is_not_kept_by_a_turn_that_cannot_be_interrupted() {
-        let cores = Cores::new(1);
+        let cores = Cores::new(1, false);
         let stuck = runner(&cores, &busy(300));
         stuck.enter();
         let second = runner(&cores, &busy(100));

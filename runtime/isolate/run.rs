@@ -50,6 +50,7 @@ use crate::modules::Modules;
 use crate::observe::InvocationRecord;
 use crate::observe::Level;
 use crate::observe::LogRecord;
+use crate::priority;
 use crate::state::Owner;
 use crate::trace;
 use crate::turn;
@@ -74,7 +75,11 @@ pub(crate) fn thread(
         .build();
     match runtime {
         Ok(runtime) => runtime.block_on(async {
-            match Isolate::new(options, inbox, Arc::clone(&status)) {
+            // Most are spares. Nothing here may be demoted: the engine's start and its end take locks that others wait for.
+            priority::set_slice(Some(priority::LONG_SLICE));
+            let isolate = Isolate::new(options, inbox, Arc::clone(&status));
+            priority::set_slice(None);
+            match isolate {
                 Ok(isolate) => isolate.run(events).await,
                 Err(error) => tracing::error!(%error, "an isolate could not be made"),
             }
@@ -149,7 +154,6 @@ enum Next {
 impl Isolate {
     fn new(options: &IsolateOptions, inbox: Inbox, status: Arc<Status>) -> Result<Self, CannotStart> {
         let runner = Runner::new(options.cores.clone());
-        runner.let_others_first(true);
         let ambient = Arc::new(AmbientWaker::default());
         let state = Rc::new(State::new(options.front.clone(), inbox, Arc::clone(&ambient), Arc::clone(&status.memory)));
         let mut runtime = options.engine.runtime(Rc::clone(&state));
@@ -226,7 +230,7 @@ impl Isolate {
         }
         self.runner.rest();
         // Nobody waits for the engine's end.
-        self.runner.let_others_first(true);
+        priority::set_slice(Some(priority::LONG_SLICE));
     }
 
     /// Waits for the next thing to do. Timers and messages take turns, so that neither starves the other.

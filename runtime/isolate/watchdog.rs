@@ -292,8 +292,9 @@ impl Shared {
             let Some(slot) = slot.upgrade() else { return false };
             let mut look_at = slot.look_at.load(Ordering::Acquire);
             if look_at <= now {
-                self.lag.observe(Duration::from_nanos(now - look_at));
-                look_at = slot.look(now);
+                let late = now - look_at;
+                self.lag.observe(Duration::from_nanos(late));
+                look_at = slot.look(now, late);
             }
             next = next.min(look_at);
             true
@@ -399,8 +400,8 @@ impl Slot {
         terminated
     }
 
-    /// Judges the turn by its CPU clock; answers when to look again.
-    fn look(&self, now: u64) -> u64 {
+    /// Judges the turn by its CPU clock, so much later than was meant; answers when to look again.
+    fn look(&self, now: u64, late: u64) -> u64 {
         let mut turn = self.turn.lock();
         // A thread that has stopped uses no time.
         if !turn.armed || turn.terminated_at.is_none() && self.status.is_abandoned() {
@@ -417,6 +418,9 @@ impl Slot {
             return look_at;
         }
         let used = self.clock.now_ns().unwrap_or(u64::MAX);
+        self.runner.relieve(used);
+        // What kept the watchdog from looking (a machine that stood still) kept the turn from ending as well.
+        turn.terminated_at = turn.terminated_at.map(|at| at.saturating_add(late));
         let look_at = if used >= turn.deadline_ns {
             let terminated_at = *turn.terminated_at.get_or_insert(now);
             self.isolate.terminate_execution();

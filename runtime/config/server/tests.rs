@@ -372,7 +372,7 @@ egress = "any"
         [
             "error 4:20 `server.egress.reach` cannot be \"privat\" | use one of \"public\", \"public-and-loopback\", \"any\"",
             "error 4:38 `server.egress.deny[0]` cannot be \"*\": it means everything | leave `allow` out for all within reach, or write `allow = []` for nothing",
-            "error 4:44 unknown key `server.egress.allow` | remove it; the keys here are reach, deny",
+            "error 4:44 unknown key `server.egress.allow` | remove it; the keys here are reach, deny, ca",
             "error 7:21 `worker[0].egress.allow[0]` cannot be \"https://a.example\": it is a URL | write the host alone",
             "error 7:42 `worker[0].egress.allow[1]` cannot be \"10.1.2.3/24\": it has bits beyond its prefix | write \"10.1.2.0/24\"",
             "error 7:57 `worker[0].egress.allow[2]` must be a string, found a number | put it in quotes",
