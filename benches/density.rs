@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use support::Bench;
 use support::HELLO;
@@ -33,9 +34,12 @@ fn main() {
             let response = host.dispatch(worker, get("http://bench.example/")).await.unwrap();
             assert_eq!(response.status(), 200);
         }
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        let each = resident().saturating_sub(before) / isolates;
-        println!("density: {isolates} idle isolates: {:.2} MiB each", mib(each));
+        // After ten seconds without work an isolate collects its garbage.
+        for seconds in [2, 12] {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            let each = resident().saturating_sub(before) / isolates;
+            println!("density: {isolates} isolates, idle for {seconds} s: {:.2} MiB each", mib(each));
+        }
     });
 }
 

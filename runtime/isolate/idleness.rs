@@ -16,12 +16,16 @@ use crate::state::Owner;
 /// After this long without work memory is measured and bytecode is kept.
 pub(crate) const IDLE_AFTER: Duration = Duration::from_millis(50);
 
-/// How long nothing has happened.
+/// After this long without work all garbage is collected, which takes some milliseconds that are charged to nobody.
+const COLLECT_AFTER: Duration = Duration::from_secs(10);
+
+/// How long nothing has happened, and when there is something to do about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Idle {
     Busy,
     Settling(Instant),
-    Measured,
+    Measured(Instant),
+    Collected,
 }
 
 // === impl Isolate ===
@@ -29,11 +33,19 @@ pub(crate) enum Idle {
 impl Isolate {
     pub(crate) fn on_idle(&mut self, idle: &mut Idle) {
         self.end_hung();
-        if let Idle::Settling(at) = *idle
-            && at <= Instant::now()
-        {
-            *idle = Idle::Measured;
-            self.measure();
+        let now = Instant::now();
+        match *idle {
+            Idle::Settling(at) if at <= now => {
+                *idle = Idle::Measured(now + COLLECT_AFTER);
+                self.measure();
+            }
+            Idle::Measured(at) if at <= now => {
+                *idle = Idle::Collected;
+                self.runtime.v8_isolate().low_memory_notification();
+                self.state.memory.measure(self.runtime.v8_isolate());
+                self.forgive();
+            }
+            _ => {}
         }
     }
 

@@ -265,9 +265,9 @@ impl Isolate {
                     // Whether anything can still happen is known as soon as nothing is left to do.
                     return Poll::Ready(Next::Idle);
                 }
-                Idle::Settling(at) if at <= now => return Poll::Ready(Next::Idle),
-                Idle::Settling(at) => Some(at),
-                Idle::Measured => None,
+                Idle::Settling(at) | Idle::Measured(at) if at <= now => return Poll::Ready(Next::Idle),
+                Idle::Settling(at) | Idle::Measured(at) => Some(at),
+                Idle::Collected => None,
             };
             let earliest = [due, self.sweep_at, idle_at].into_iter().flatten().min();
             if let Some(at) = earliest
