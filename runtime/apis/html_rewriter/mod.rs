@@ -49,9 +49,9 @@ const SMALLEST_SLICE: usize = 256;
 /// A slice that takes longer is followed by smaller ones.
 const SLICE_TIME: Duration = Duration::from_millis(2);
 /// Input that is read at once, where it is already here.
-const READ: usize = 128 << 10;
+const READ: usize = 256 << 10;
 /// Output beyond this goes out before the parser runs on.
-const OUTPUT: usize = 64 << 10;
+const OUTPUT: usize = 128 << 10;
 
 // What `op_html_run` answers: one of these, `FLUSH`, and the number of a handler or stream above them.
 const WANTS_INPUT: u32 = 0;
