@@ -373,7 +373,7 @@ impl State {
         }
     }
 
-    /// Whether the caller of `owner` can help it to what it owes: see [`State::hung`].
+    /// Whether the caller of `owner` can help it to what it owes: see `State::hung`.
     ///
     /// # Errors
     /// As for every op that needs an owner.
